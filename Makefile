@@ -1,0 +1,57 @@
+# `make demo` and `make test` set up everything they need first. VENV may point elsewhere (CI keeps it in a cache).
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+GPU := $(wildcard /proc/driver/nvidia/version)
+RUNTIME_EXTRAS := demo$(if $(GPU),$(comma)kyutai)
+comma := ,
+
+.PHONY: demo serve mic setup test check fast-test gpu-test bench clean
+
+demo: $(VENV)/.runtime          ## captions of real speech in the terminal, no GPU needed
+	$(BIN)/captions demo
+
+serve: $(VENV)/.runtime         ## the server on localhost
+	$(BIN)/captions serve
+
+mic: $(VENV)/.runtime           ## live captions of the microphone
+	$(BIN)/captions mic
+
+setup: $(VENV)/.dev             ## everything the tests need, torch and moshi included (about 7 GB)
+
+test: setup check fast-test     ## all checks and tests
+
+check: $(VENV)/.dev             ## lint and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+fast-test: $(VENV)/.dev
+	$(BIN)/python -m pytest -m "not gpu"
+
+gpu-test: $(VENV)/.dev          ## the tests that need an NVIDIA GPU
+	$(BIN)/python -m pytest -m gpu
+
+bench: $(VENV)/.dev             ## a short pass of every benchmark
+	$(BIN)/python -m bench all
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Captions needs Python 3.11 or newer; set PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+		{ echo "python3 has no venv here: on Debian or Ubuntu, apt-get install python3-venv"; exit 1; }
+
+$(VENV)/.runtime: $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo "installing the server and the demo into $(VENV) (about 500 MB, a minute) ..."
+	@$(PIP) -e '.[$(RUNTIME_EXTRAS)]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo "installing everything the tests need into $(VENV), torch and moshi included (about 7 GB, some minutes) ..."
+	@$(PIP) -e '.[dev,kyutai]'
+	@sh tests/debian_packages.sh
+	@touch $@ $(VENV)/.runtime
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Benchmarks: seeded, warmed up, one comparable line out and JSON beside it."""

@@ -1,0 +1,37 @@
+"""The command line: `captions serve | transcribe | mic | demo`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from captions import __version__
+from captions.cli import demo, mic, serve, transcribe
+from captions.cli.errors import CommandError
+from captions.client import ConnectError
+from captions.config import ConfigError
+from captions.models.model import ModelError
+
+__all__ = ["main"]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; every foreseen failure is one line on standard error and exit status 1 (2 for bad usage)."""
+    parser = argparse.ArgumentParser(prog="captions", description="Realtime live captions for video meetings.")
+    parser.add_argument("--version", action="version", version=f"captions {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for command in (serve, transcribe, mic, demo):
+        command.add_to(commands)
+    arguments = parser.parse_args(argv)
+    try:
+        status: int = arguments.run(arguments)
+    except (CommandError, ConfigError, ConnectError, ModelError) as error:
+        print(f"captions: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""`captions mic`: live captions of what the microphone hears, in the terminal."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from typing import Any
+
+from rich.console import Console
+
+from captions.cli.errors import CommandError
+from captions.cli.own_server import server_at
+from captions.cli.terminal import CaptionView
+from captions.client import Client
+from captions.stream.protocol.native import Error, Segment
+from captions.types import SAMPLE_RATE
+
+__all__ = ["add_to"]
+
+BLOCK_SAMPLES = SAMPLE_RATE // 50
+_NO_PORTAUDIO = "the microphone needs PortAudio: on Debian or Ubuntu, apt-get install libportaudio2"
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "mic", help="caption the microphone", description="Live captions of what the microphone hears. Ctrl-C ends it."
+    )
+    parser.add_argument("--device", help="input device, by number or part of its name (default: the system's)")
+    parser.add_argument("--url", help="a running server, ws://host:port (default: start one for this)")
+    parser.add_argument("--key", help="the server's publish key")
+    parser.add_argument("--model", help="the model of the server to start")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    asyncio.run(_run(arguments))
+    return 0
+
+
+async def _run(arguments: argparse.Namespace) -> None:
+    loop = asyncio.get_running_loop()
+    heard: asyncio.Queue[bytes] = asyncio.Queue()
+
+    def hear(data: Any, frames: int, time: Any, status: Any) -> None:
+        del frames, time, status
+        loop.call_soon_threadsafe(heard.put_nowait, bytes(data))
+
+    with _microphone(arguments.device, hear):
+        async with server_at(arguments.url, arguments.model) as url, Client(url, arguments.key) as client:
+            await client.start("mic", "mic", "pcm_s16le", SAMPLE_RATE)
+            while not heard.empty():
+                heard.get_nowait()
+            sending = asyncio.create_task(_send(client, heard))
+            try:
+                with CaptionView(Console()) as view:
+                    async for message in client:
+                        if isinstance(message, Segment):
+                            view.show(message)
+                        elif isinstance(message, Error):
+                            raise CommandError(message.message)
+            finally:
+                sending.cancel()
+
+
+async def _send(client: Client, heard: asyncio.Queue[bytes]) -> None:
+    while True:
+        await client.audio("mic", await heard.get())
+
+
+def _microphone(device: str | None, hear: Any) -> Any:
+    """An open input stream, 20 ms of mono 16-bit samples a call.
+
+    Raises:
+        CommandError: PortAudio or a microphone is missing.
+    """
+    try:
+        import sounddevice
+    except OSError:
+        raise CommandError(_NO_PORTAUDIO) from None
+    try:
+        return sounddevice.RawInputStream(
+            samplerate=SAMPLE_RATE,
+            blocksize=BLOCK_SAMPLES,
+            channels=1,
+            dtype="int16",
+            device=int(device) if device is not None and device.isdigit() else device,
+            callback=hear,
+        )
+    except (sounddevice.PortAudioError, ValueError) as error:
+        raise CommandError(f"no microphone can be opened ({error}); plug one in, or name one with --device") from None

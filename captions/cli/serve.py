@@ -1,0 +1,61 @@
+"""`captions serve`: the server."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+from pathlib import Path
+
+from captions import __version__, logs
+from captions.config import Config, load
+from captions.models import load as models
+from captions.models.model import Model
+from captions.server import Server
+
+__all__ = ["add_to"]
+
+_LANGUAGES = {"en": "English", "fr": "French", "und": "unknown languages"}
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("serve", help="run the server", description="Run the captions server.")
+    parser.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port to listen on; 0 takes a free one (default: 8080)")
+    parser.add_argument("--model", help="auto, moonshine, digits, a name on the model hub, or a folder")
+    parser.add_argument("--lanes", type=int, help="tracks the model hears at once (default: what suits it)")
+    parser.add_argument("--config", type=Path, help="configuration file (default: config.toml, if there is one)")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    logs.configure()
+    default = Path("config.toml")
+    config = load(
+        arguments.config or (default if default.exists() else None),
+        os.environ,
+        {
+            "server": {"host": arguments.host, "port": arguments.port},
+            "model": {"name": arguments.model, "lanes": arguments.lanes},
+        },
+    )
+    model = models.load(config.model)
+    asyncio.run(_serve(config, model))
+    return 0
+
+
+async def _serve(config: Config, model: Model) -> None:
+    server = Server(config, model)
+    await server.run(lambda: print(_announcement(config, model, server.port), flush=True))
+
+
+def _announcement(config: Config, model: Model, port: int) -> str:
+    info = model.info
+    known = " and ".join(_LANGUAGES.get(language, language) for language in info.languages)
+    lines = [
+        f"Captions {__version__} listens on ws://{config.server.host}:{port}/v1/stream",
+        f"  model {info.name}, {info.lanes} lanes, knows {known}",
+    ]
+    if info.name.startswith("moonshine"):
+        lines.append("  this is the model for machines without a GPU: it knows no French; Kyutai's does")
+    return "\n".join(lines)

@@ -1,0 +1,116 @@
+"""`captions transcribe`: files through a server, as text, JSON, SRT or WebVTT."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from captions.cli.audio_file import blocks, duration_s
+from captions.cli.errors import CommandError
+from captions.cli.own_server import server_at
+from captions.client import Client
+from captions.stream.protocol.native import Error, Segment, Stopped
+from captions.stream.subtitles import Format, render
+from captions.types import SAMPLE_RATE
+
+__all__ = ["add_to", "transcribe"]
+
+BLOCK_SAMPLES = SAMPLE_RATE // 10
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "transcribe",
+        help="transcribe audio files",
+        description="Transcribe audio of any kind (wav, mp3, flac, ogg, webm, m4a ...) through a captions server.",
+    )
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    parser.add_argument("--speed", type=float, default=0.0, help="1 is real time; 0, the default, as fast as it goes")
+    parser.add_argument("--format", choices=["text", "json", "srt", "vtt"], default="text", help="default: text")
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="write FILE.txt, .json, .srt or .vtt there")
+    parser.add_argument("--url", help="a running server, ws://host:port (default: start one for this)")
+    parser.add_argument("--key", help="the server's publish key")
+    parser.add_argument("--model", help="the model of the server to start")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    if arguments.speed < 0:
+        raise CommandError("--speed: 0 or more")
+    for path in arguments.files:
+        if not path.is_file():
+            raise CommandError(f"{path}: no such file")
+    asyncio.run(_run(arguments))
+    return 0
+
+
+async def _run(arguments: argparse.Namespace) -> None:
+    form: Format = arguments.format
+    bars = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*bars, console=Console(stderr=True), transient=True) as progress:
+        async with server_at(arguments.url, arguments.model) as url:
+            for path in arguments.files:
+                bar = progress.add_task(path.name, total=duration_s(path))
+                segments = await transcribe(url, path, arguments.speed, arguments.key, progress, bar)
+                _write(render(segments, form), path, form, arguments.output)
+
+
+async def transcribe(
+    url: str, path: Path, speed: float, key: str | None, progress: Progress, bar: TaskID
+) -> list[Segment]:
+    """The final segments of one file, in order.
+
+    Raises:
+        CommandError: the file or the server is at fault.
+    """
+    async with Client(url, key) as client:
+        await client.start("transcribe", path.name[-128:], "pcm_f32le", SAMPLE_RATE, live=False)
+        sending = asyncio.create_task(_send(client, path, speed))
+        segments = []
+        try:
+            async for message in client:
+                match message:
+                    case Segment(final=True) if message.words:
+                        segments.append(message)
+                        progress.update(bar, completed=message.end)
+                    case Error():
+                        raise CommandError(f"{path}: {message.message}")
+                    case Stopped():
+                        return segments
+                if sending.done():
+                    await sending
+        finally:
+            sending.cancel()
+    raise CommandError(f"{path}: the server closed the connection")
+
+
+async def _send(client: Client, path: Path, speed: float) -> None:
+    track = path.name[-128:]
+    loop = asyncio.get_running_loop()
+    began_at = loop.time()
+    sent_samples = 0
+    for block in blocks(path, BLOCK_SAMPLES):
+        await client.audio(track, block.astype("<f4").tobytes())
+        sent_samples += BLOCK_SAMPLES
+        if speed > 0:
+            await asyncio.sleep(began_at + sent_samples / SAMPLE_RATE / speed - loop.time())
+    await client.stop(track)
+
+
+def _write(rendered: str, path: Path, form: Format, folder: Path | None) -> None:
+    if folder is None:
+        sys.stdout.write(rendered)
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    suffix = "txt" if form == "text" else form
+    (folder / f"{path.name}.{suffix}").write_text(rendered, encoding="utf-8")

@@ -1,0 +1,198 @@
+"""The configuration: config.toml, `CAPTIONS_*` in the environment and flags, to one typed, frozen object.
+
+Later sources win: defaults, the file, the environment (`CAPTIONS_SERVER_PORT=8090`), flags. Anything unknown or wrong
+is a `ConfigError` with one line that says where.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+__all__ = [
+    "Config",
+    "ConfigError",
+    "KeysConfig",
+    "LanesConfig",
+    "LimitsConfig",
+    "ModelConfig",
+    "RoomsConfig",
+    "ServerConfig",
+    "VadConfig",
+    "load",
+]
+
+PREFIX = "CAPTIONS_"
+
+Count = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(ge=0)]
+Probability = Annotated[float, Meta(ge=0, le=1)]
+
+
+class ConfigError(Exception):
+    """A setting that is unknown, wrong or unsafe; the message is one line and names it."""
+
+
+class _Section(Struct, frozen=True, forbid_unknown_fields=True):
+    """A table of config.toml."""
+
+
+class ServerConfig(_Section, frozen=True):
+    """Where the server listens. `drain_s`: how long a stopping server waits for the last words."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 8_080
+    drain_s: Seconds = 10.0
+
+
+class KeysConfig(_Section, frozen=True):
+    """API keys: `publish` keys may do everything, `watch` keys may watch.
+
+    Without any, everybody may do everything, so the server then listens on loopback only.
+    """
+
+    publish: tuple[str, ...] = ()
+    watch: tuple[str, ...] = ()
+
+
+class ModelConfig(_Section, frozen=True):
+    """Which model, and how much of it.
+
+    `name`: "auto" (Kyutai's where there is an NVIDIA GPU, else Moonshine), "moonshine", "digits", a checkpoint's name
+    on the model hub, or a folder. `lanes` 0: what suits the model and the machine.
+    """
+
+    name: Annotated[str, Meta(min_length=1)] = "auto"
+    lanes: Annotated[int, Meta(ge=0, le=1_024)] = 0
+    device: str = "auto"
+    dtype: str = "bfloat16"
+
+
+class VadConfig(_Section, frozen=True):
+    """The detector's thresholds and how long speech must rise and fall to count; see captions/vad/gate.py."""
+
+    onset: Probability = 0.5
+    release: Probability = 0.35
+    onset_s: Seconds = 0.064
+    hangover_s: Seconds = 0.4
+
+
+class LanesConfig(_Section, frozen=True):
+    """How tracks share lanes: the audio kept from before an onset, and how much a waiting track may pile up."""
+
+    preroll_s: Seconds = 0.64
+    backlog_s: Seconds = 20.0
+    stall_s: Seconds = 6.0
+
+
+class LimitsConfig(_Section, frozen=True):
+    """What one connection, and all of them, may take.
+
+    `outbox_messages`: what may wait for a slow reader before it is dropped.
+    """
+
+    message_bytes: Count = 1 << 20
+    connections: Count = 2_000
+    tracks: Count = 2_000
+    tracks_per_connection: Count = 500
+    watchers_per_room: Count = 1_000
+    pending_audio_s: Seconds = 20.0
+    outbox_messages: Count = 2_000
+
+
+class RoomsConfig(_Section, frozen=True):
+    """What a watcher who joins late is shown of a room, and how long a room nobody speaks in is remembered."""
+
+    history_segments: Annotated[int, Meta(ge=0)] = 50
+    forget_after_s: Seconds = 600.0
+
+
+class Config(_Section, frozen=True):
+    """Everything that can be set; each section is a table of config.toml."""
+
+    server: ServerConfig = ServerConfig()
+    keys: KeysConfig = KeysConfig()
+    model: ModelConfig = ModelConfig()
+    vad: VadConfig = VadConfig()
+    lanes: LanesConfig = LanesConfig()
+    limits: LimitsConfig = LimitsConfig()
+    rooms: RoomsConfig = RoomsConfig()
+
+
+def load(path: Path | None, environment: Mapping[str, str] = {}, flags: Mapping[str, Mapping[str, Any]] = {}) -> Config:
+    """Read and check the configuration.
+
+    Args:
+        path: config.toml, or None for the defaults.
+        environment: `CAPTIONS_SECTION_SETTING`; lists are comma-separated. Other variables are passed over.
+        flags: by section and setting; None values are passed over.
+
+    Raises:
+        ConfigError: a file that cannot be read, an unknown or wrong setting, an open host without keys.
+    """
+    settings = _read(path) if path is not None else {}
+    _overlay(settings, _from_environment(environment))
+    _overlay(settings, {s: {k: v for k, v in table.items() if v is not None} for s, table in flags.items()})
+    try:
+        config = msgspec.convert(settings, Config, strict=False)
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at `$.")
+        raise ConfigError(f"{where.rstrip('`') or 'configuration'}: {what}") from None
+    _check(config)
+    return config
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    settings: dict[str, dict[str, Any]] = {}
+    for name, value in environment.items():
+        if not name.startswith(PREFIX):
+            continue
+        section, _, setting = name.removeprefix(PREFIX).lower().partition("_")
+        settings.setdefault(section, {})[setting] = _list_of(value) if section == "keys" else value
+    return settings
+
+
+def _list_of(value: str) -> list[str]:
+    return [item.strip() for item in value.split(",") if item.strip()]
+
+
+def _overlay(settings: dict[str, Any], over: Mapping[str, Mapping[str, Any]]) -> None:
+    for section, table in over.items():
+        if table:
+            below = settings.get(section)
+            settings[section] = {**(below if isinstance(below, dict) else {}), **table}
+
+
+def _check(config: Config) -> None:
+    if any(not key for key in (*config.keys.publish, *config.keys.watch)):
+        raise ConfigError("keys: an empty key is no key")
+    if not config.keys.publish and not _is_loopback(config.server.host):
+        raise ConfigError(
+            f"server.host: {config.server.host} can be reached from other machines; set keys.publish first"
+        )
+    if config.vad.release > config.vad.onset:
+        raise ConfigError("vad.release: must not be above vad.onset")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

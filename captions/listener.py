@@ -1,0 +1,270 @@
+"""The thread that hears: packets of all tracks in, frames and spurts out, the detector run once for all of them.
+
+It takes whatever has come in since its last turn, a frame a track and round, so that one track's flood cannot keep the
+others waiting, and a spurt's start is never far from the frames around it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from captions.models.runner import CloseTrack, FlushTrack, OpenTrack, Order, PushFrame, Speech
+from captions.stream.decode import AudioError, Decoder
+from captions.stream.ear import CHUNK_SPAN, Ear, Packet
+from captions.types import Gap
+from captions.vad.gate import Gate, GatePolicy, SpurtEnded, SpurtStarted
+from captions.vad.silero import SileroVad
+
+__all__ = [
+    "Arrived",
+    "BadAudio",
+    "Close",
+    "Finish",
+    "Flush",
+    "Heard",
+    "Listener",
+    "Mute",
+    "Notice",
+    "Open",
+    "Sound",
+    "Turn",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """A new track; `drops` says whether audio it has too much of is dropped (or waited for by who sends it)."""
+
+    track: int
+    room: str
+    decoder: Decoder
+    drops: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    track: int
+    packet: Packet
+
+
+@dataclass(frozen=True, slots=True)
+class Mute:
+    track: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    track: int
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """No more audio will come: end the spurt under way, then flush with this id."""
+
+    track: int
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    track: int
+
+
+Notice: TypeAlias = Open | Sound | Mute | Flush | Finish | Close
+"""What the connections tell the listener, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A track's audio from media position `start` to `end` had come by `at`; see `Packet` for `captured_at`."""
+
+    start: int
+    end: int
+    at: float
+    captured_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class BadAudio:
+    """A packet that could not be decoded; `samples` is how long it claimed to be."""
+
+    message: str
+    samples: int
+
+
+Heard: TypeAlias = Arrived | SpurtStarted | SpurtEnded | BadAudio | Gap
+"""What the listener tells a track's connection, in order."""
+
+
+@dataclass(slots=True)
+class Turn:
+    """What one turn came to: orders for the model, news for the connections."""
+
+    orders: list[Order]
+    heard: list[tuple[int, Heard]]
+
+
+@dataclass(slots=True)
+class _Track:
+    ear: Ear
+    gate: Gate
+    stream: int
+    drops: bool
+
+
+class Listener:
+    """Call `start`, then `tell` from any thread; `deliver` is called on the listener's thread. `stop` ends it.
+
+    `turn` is one round of work and may be called by hand instead of `start`. `pause_s` is the least time between two
+    turns: it lets packets of many tracks gather, so that the detector runs on all of them at once.
+    """
+
+    def __init__(
+        self,
+        vad: SileroVad,
+        gate: GatePolicy,
+        deliver: Callable[[Turn], None],
+        clock: Callable[[], float],
+        max_pending_packets: int = 1_000,
+        pause_s: float = 0.01,
+    ) -> None:
+        self._vad = vad
+        self._gate_policy = gate
+        self._deliver = deliver
+        self._clock = clock
+        self._max_pending_packets = max_pending_packets
+        self._pause_s = pause_s
+        self._tracks: dict[int, _Track] = {}
+        self._inbox: deque[Notice] = deque()
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def tell(self, notices: Iterable[Notice]) -> None:
+        self._inbox.extend(notices)
+        self._wake.set()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._wake.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.wait()
+            self._wake.clear()
+            turn = self.turn()
+            if turn.orders or turn.heard:
+                self._deliver(turn)
+            self._stopping.wait(self._pause_s)
+
+    def turn(self) -> Turn:
+        """Hear everything that has come in since the last turn."""
+        turn = Turn([], [])
+        sounding: dict[int, _Track] = {}
+        for _ in range(len(self._inbox)):
+            notice = self._inbox.popleft()
+            if isinstance(notice, Sound):
+                track = self._tracks.get(notice.track)
+                if track is not None:
+                    sounding[notice.track] = track
+                    self._queue(track, notice, turn)
+                continue
+            if notice.track in sounding:
+                self._hear({notice.track: sounding.pop(notice.track)}, turn)
+            self._obey(notice, turn)
+        self._hear(sounding, turn)
+        return turn
+
+    def _queue(self, track: _Track, sound: Sound, turn: Turn) -> None:
+        track.ear.push(sound.packet)
+        if track.drops and track.ear.pending > self._max_pending_packets:
+            turn.heard.append((sound.track, track.ear.drop_oldest()))
+
+    def _obey(self, notice: Notice, turn: Turn) -> None:
+        if isinstance(notice, Open):
+            ear, gate = Ear(notice.decoder), Gate(self._gate_policy)
+            self._tracks[notice.track] = _Track(ear, gate, self._vad.open(), notice.drops)
+            turn.orders.append(OpenTrack(notice.track, notice.room, notice.drops))
+            return
+        track = self._tracks.get(notice.track)
+        if track is None:
+            return
+        match notice:
+            case Mute():
+                self._end_spurt(notice.track, track, turn)
+            case Flush():
+                self._finish_frame(notice.track, track, turn)
+                turn.orders.append(FlushTrack(notice.track, notice.id))
+            case Finish():
+                self._finish_frame(notice.track, track, turn)
+                self._end_spurt(notice.track, track, turn)
+                turn.orders.append(FlushTrack(notice.track, notice.id))
+            case Close():
+                self._vad.close(track.stream)
+                del self._tracks[notice.track]
+                turn.orders.append(CloseTrack(notice.track))
+
+    def _hear(self, sounding: dict[int, _Track], turn: Turn) -> None:
+        """Take in what the tracks have pending, a frame each a round, and let the detector hear each round."""
+        while sounding:
+            for track_id, track in sounding.items():
+                self._advance(track_id, track, turn)
+            self._detect(sounding, turn)
+            sounding = {track_id: track for track_id, track in sounding.items() if track.ear.has_more}
+
+    def _advance(self, track_id: int, track: _Track, turn: Turn) -> None:
+        before = track.ear.position
+        try:
+            frame = track.ear.advance()
+        except AudioError as error:
+            turn.heard.append((track_id, BadAudio(str(error), error.samples)))
+            return
+        if track.ear.position != before:
+            packet = track.ear.newest
+            arrived = Arrived(before, track.ear.position, packet.arrived_at, packet.captured_at)
+            turn.heard.append((track_id, arrived))
+        if frame is not None:
+            turn.orders.append(PushFrame(track_id, frame))
+
+    def _detect(self, sounding: dict[int, _Track], turn: Turn) -> None:
+        while True:
+            ready = []
+            for track_id, track in sounding.items():
+                chunk = track.ear.chunk()
+                if chunk is not None:
+                    ready.append((track_id, track, *chunk))
+            if not ready:
+                return
+            probabilities = self._vad.probabilities(
+                [track.stream for _, track, _, _ in ready], np.stack([pcm for _, _, pcm, _ in ready])
+            )
+            for (track_id, track, _, start), probability in zip(ready, probabilities.tolist(), strict=True):
+                spurt = track.gate.push(probability, start, start + CHUNK_SPAN)
+                if spurt is not None:
+                    self._turn_gate(track_id, spurt, turn)
+
+    def _finish_frame(self, track_id: int, track: _Track, turn: Turn) -> None:
+        frame = track.ear.finish(self._clock())
+        if frame is not None:
+            turn.orders.append(PushFrame(track_id, frame))
+
+    def _end_spurt(self, track_id: int, track: _Track, turn: Turn) -> None:
+        spurt = track.gate.close(track.ear.position)
+        self._vad.reset(track.stream)
+        if spurt is not None:
+            self._turn_gate(track_id, spurt, turn)
+
+    def _turn_gate(self, track_id: int, spurt: SpurtStarted | SpurtEnded, turn: Turn) -> None:
+        turn.heard.append((track_id, spurt))
+        turn.orders.append(Speech(track_id, isinstance(spurt, SpurtStarted)))

@@ -1,0 +1,65 @@
+"""Every Prometheus object of the service, with its unit and meaning. Nothing here carries a word or a name."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+__all__ = ["Metrics"]
+
+_AROUND_A_FRAME = (0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.12, 0.16, 0.24, 0.32, 0.5, 0.8, 1.5, 3.0, 6.0)
+_LATENCY = (0.08, 0.16, 0.24, 0.32, 0.4, 0.5, 0.65, 0.8, 1.0, 1.3, 1.6, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0, 20.0)
+
+
+class Metrics:
+    """One server's metrics, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        r = self.registry
+        self.connections = Gauge("captions_connections", "Open WebSocket connections", ["route"], registry=r)
+        self.tracks = Gauge("captions_tracks", "Tracks that are being published", registry=r)
+        self.tracks_speaking = Gauge("captions_tracks_speaking", "Tracks whose speech gate is open", registry=r)
+        self.tracks_waiting = Gauge("captions_tracks_waiting", "Tracks that speak and have no lane", registry=r)
+        self.lanes = Gauge("captions_lanes", "Lanes the model has", registry=r)
+        self.lanes_in_use = Gauge("captions_lanes_in_use", "Lanes that hold a track's context", registry=r)
+        self.lanes_busy = Gauge("captions_lanes_busy", "Lanes whose track speaks or is owed words", registry=r)
+        self.steps = Counter("captions_steps", "Model steps", registry=r)
+        self.lane_steps = Counter("captions_lane_steps", "Lanes stepped, over all model steps", registry=r)
+        self.step_seconds = self._histogram("captions_step_seconds", "Time of one model step", _AROUND_A_FRAME)
+        self.lane_wait_seconds = self._histogram(
+            "captions_lane_wait_seconds", "From a track's first speech to its lane", _AROUND_A_FRAME
+        )
+        self.stalls = Counter("captions_stalls", "Lanes reset because they heard speech and said nothing", registry=r)
+        self.word_latency_seconds = self._histogram(
+            "captions_word_latency_seconds", "From the arrival of a word's last audio to its first sending", _LATENCY
+        )
+        self.word_latency_part_seconds = Histogram(
+            "captions_word_latency_part_seconds",
+            "The parts of word latency: buffer, lane_wait, queue, model_delay, compute, send",
+            ["part"],
+            buckets=(0.001, *_AROUND_A_FRAME),
+            registry=r,
+        )
+        self.first_partial_seconds = self._histogram(
+            "captions_first_partial_seconds", "From the arrival of a spurt's first speech to its first text", _LATENCY
+        )
+        self.ttfs_seconds = self._histogram(
+            "captions_ttfs_seconds", "From the arrival of a spurt's last speech to its final segment", _LATENCY
+        )
+        self.words = Counter("captions_words", "Committed words", registry=r)
+        self.segments = Counter("captions_segments", "Final segments", registry=r)
+        self.audio_seconds = Counter("captions_audio_seconds", "Audio taken in, over all tracks", registry=r)
+        self.dropped_audio_seconds = Counter(
+            "captions_dropped_audio_seconds", "Audio never transcribed, by reason", ["reason"], registry=r
+        )
+        self.errors = Counter("captions_errors", "Errors told to clients, by code", ["code"], registry=r)
+        self.readers_dropped = Counter(
+            "captions_readers_dropped", "Connections closed because they read too slowly", ["route"], registry=r
+        )
+
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(name, text, buckets=buckets, registry=self.registry)
+
+    def exposition(self) -> bytes:
+        """The text a Prometheus server scrapes."""
+        return generate_latest(self.registry)

@@ -1,0 +1,286 @@
+"""The one thread that owns the model: takes what was heard, steps, hands words back.
+
+Orders come in through one bounded queue and results leave through one callable, both in whole batches. The runner
+steps as soon as any lane has a frame and the step before is done, so a loaded server steps with fuller batches.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from captions.models.model import (
+    Batch,
+    LaneEvent,
+    LanePause,
+    LaneTentative,
+    LaneWord,
+    LaneWordEnd,
+    Model,
+    ModelError,
+)
+from captions.models.scheduler import Feed, Plan, Scheduler
+from captions.models.trace import LaneTrace
+from captions.types import (
+    FRAME_SAMPLES,
+    Flushed,
+    Frame,
+    ModelFailed,
+    Pause,
+    Tentative,
+    TrackEvent,
+    Word,
+    WordEnd,
+)
+
+__all__ = ["CloseTrack", "FlushTrack", "OpenTrack", "Order", "PushFrame", "Results", "Runner", "Speech", "StepReport"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTrack:
+    """`drops`: audio past the backlog's bound is dropped; else progress is reported and the sender holds back."""
+
+    track: int
+    room: str
+    drops: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PushFrame:
+    track: int
+    frame: Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """The speech gate of a track opened or closed, behind the frames pushed so far."""
+
+    track: int
+    speaking: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FlushTrack:
+    track: int
+    flush_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CloseTrack:
+    track: int
+
+
+Order: TypeAlias = OpenTrack | PushFrame | Speech | FlushTrack | CloseTrack
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """What a step cost and how full it was, for the metrics."""
+
+    step_s: float
+    lanes_stepped: int
+    lanes_in_use: int
+    lanes_busy: int
+    tracks_waiting: int
+    lane_waits_s: tuple[float, ...]
+    stalled: int
+
+
+Results: TypeAlias = tuple[list[tuple[int, TrackEvent]], StepReport | None]
+"""Events by track, in order, and the step they came from (None where no step was needed)."""
+
+
+class Runner:
+    """Call `start`, then `submit` from any thread; `deliver` is called on the runner's thread. `stop` ends it.
+
+    `clock` is the server's monotonic clock.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        scheduler: Scheduler,
+        deliver: Callable[[Results], None],
+        clock: Callable[[], float],
+        max_orders: int = 100_000,
+    ) -> None:
+        self._model = model
+        self._scheduler = scheduler
+        self._deliver = deliver
+        self._clock = clock
+        self._max_orders = max_orders
+        self._inbox: deque[Order] = deque()
+        self._wake = threading.Event()
+        self._warm = threading.Event()
+        self._stopping = False
+        self._failed: str | None = None
+        lanes = model.info.lanes
+        self._batch = Batch.of(lanes, FRAME_SAMPLES)
+        self._traces = [LaneTrace() for _ in range(lanes)]
+        self._delay_samples = model.info.delay_frames * FRAME_SAMPLES
+        self._thread = threading.Thread(target=self._run, name="model", daemon=True)
+
+    @property
+    def failed(self) -> bool:
+        """The model is gone for good."""
+        return self._failed is not None
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def submit(self, orders: list[Order]) -> list[PushFrame]:
+        """Hand over orders, in order. Returns the frames for which the queue had no room."""
+        room = self._max_orders - len(self._inbox)
+        refused = []
+        for order in orders:
+            if room <= 0 and isinstance(order, PushFrame):
+                refused.append(order)
+                continue
+            self._inbox.append(order)
+            room -= 1
+        self._wake.set()
+        return refused
+
+    def wait_warm(self) -> None:
+        """Block until the model is warm.
+
+        Raises:
+            ModelError: it could not be warmed up.
+        """
+        self._warm.wait()
+        if self._failed is not None:
+            raise ModelError(self._failed)
+
+    def stop(self) -> None:
+        """Finish the step under way and end the thread; what is still queued is dropped."""
+        self._stopping = True
+        self._wake.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            self._model.warm_up()
+        except ModelError as error:
+            self._failed = str(error)
+        self._warm.set()
+        while not self._stopping:
+            if not self.turn():
+                self._wake.wait()
+                self._wake.clear()
+
+    def turn(self) -> bool:
+        """Take all orders in, run one step if there is one to run. False: nothing to do until the next order."""
+        while self._inbox:
+            self._take(self._inbox.popleft())
+        if self._failed is not None:
+            return False
+        plan = self._scheduler.plan(self._clock())
+        if not plan:
+            return False
+        try:
+            self._deliver(self._step(plan))
+        except ModelError as error:
+            log.error("the model failed", extra={"reason": str(error)})
+            self._failed = str(error)
+            owed = [(track, Flushed(flush.id)) for track, flush in self._scheduler.abandon()]
+            self._deliver(([*((track, ModelFailed(self._failed)) for track in self._scheduler.tracks), *owed], None))
+        return True
+
+    def _take(self, order: Order) -> None:
+        scheduler = self._scheduler
+        match order:
+            case PushFrame(track, frame):
+                scheduler.push(track, frame)
+            case Speech(track, True):
+                scheduler.speech_started(track, self._clock())
+            case Speech(track):
+                scheduler.speech_ended(track)
+            case FlushTrack(track, flush_id) if self._failed is not None:
+                self._deliver(([(track, Flushed(flush_id))], None))
+            case FlushTrack(track, flush_id):
+                scheduler.flush(track, flush_id)
+            case OpenTrack(track, room, drops):
+                scheduler.open(track, room, drops)
+                if self._failed is not None:
+                    self._deliver(([(track, ModelFailed(self._failed))], None))
+            case CloseTrack(track):
+                scheduler.close(track)
+
+    def _step(self, plan: Plan) -> Results:
+        events: list[tuple[int, TrackEvent]] = [*plan.gaps, *plan.progress]
+        events += [(track, Flushed(flush.id)) for track, flush in plan.flushed]
+        if plan.resets:
+            self._model.reset(plan.resets)
+            for lane in plan.resets:
+                self._traces[lane].reset()
+        if not plan.feeds:
+            return events, None
+        step_at = self._clock()
+        self._fill(plan.feeds, step_at)
+        outputs = self._model.step(self._batch)
+        emitted_at = self._clock()
+        by_lane = {feed.lane: feed for feed in plan.feeds}
+        for output in outputs:
+            feed = by_lane[output.lane]
+            if feed.track is not None:
+                events += [(feed.track, e) for e in self._on_clock(feed, output.events, step_at, emitted_at)]
+        for feed in plan.feeds:
+            if feed.closes is not None and feed.track is not None:
+                events.append((feed.track, Flushed(feed.closes.id)))
+        return events, self._report(plan, emitted_at - step_at)
+
+    def _fill(self, feeds: list[Feed], step_at: float) -> None:
+        batch = self._batch
+        batch.active[:] = False
+        batch.closing[:] = False
+        for feed in feeds:
+            row = feed.lane
+            batch.active[row] = True
+            batch.closing[row] = feed.closes is not None
+            batch.lagging[row] = feed.lagging
+            batch.pcm[row] = 0.0 if feed.frame is None else feed.frame.pcm
+            self._traces[row].fed(feed.frame, step_at)
+
+    def _on_clock(
+        self, feed: Feed, lane_events: tuple[LaneEvent, ...], step_at: float, emitted_at: float
+    ) -> list[TrackEvent]:
+        """A lane's events on its track's media clock; the watchdog hears of every word."""
+        trace = self._traces[feed.lane]
+        events: list[TrackEvent] = []
+        for event in lane_events:
+            match event:
+                case LaneWord(text, start, end):
+                    known_end = max(start, trace.heard - self._delay_samples) if end is None else end
+                    timing = trace.timing(known_end, feed.lane_at, step_at, emitted_at)
+                    events.append(Word(text, trace.media(start), trace.media_end(known_end), timing))
+                case LaneWordEnd(end):
+                    events.append(WordEnd(trace.media_end(end)))
+                case LaneTentative(words):
+                    events.append(
+                        Tentative(
+                            tuple(Word(w.text, trace.media(w.start), trace.media_end(w.end or w.start)) for w in words)
+                        )
+                    )
+                case LanePause(probabilities, begun):
+                    events.append(Pause(trace.media_end(trace.heard), probabilities, begun))
+        if feed.track is not None and any(isinstance(e, Word | Tentative) for e in events):
+            self._scheduler.answered(feed.track)
+        return events
+
+    def _report(self, plan: Plan, step_s: float) -> StepReport:
+        scheduler = self._scheduler
+        return StepReport(
+            step_s=step_s,
+            lanes_stepped=len(plan.feeds),
+            lanes_in_use=scheduler.lanes_in_use,
+            lanes_busy=scheduler.lanes_busy,
+            tracks_waiting=scheduler.waiting,
+            lane_waits_s=tuple(plan.lane_waits_s),
+            stalled=plan.stalled,
+        )

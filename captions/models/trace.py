@@ -1,0 +1,75 @@
+"""What a lane was fed and when: maps lane time back to the track's media clock, and explains latencies."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from captions.types import FRAME_SAMPLES, Frame, WordTiming
+
+__all__ = ["LaneTrace"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Fed:
+    """`media` is where this frame's first sample lies; for silence on no clock, where the clock stood, if it ran."""
+
+    media: int | None
+    on_clock: bool
+    frame_at: float
+    step_at: float
+
+
+class LaneTrace:
+    """The last `depth_frames` frames of one lane since its reset; call `fed` for each, in order."""
+
+    def __init__(self, depth_frames: int = 1_024) -> None:
+        self._fed: deque[_Fed] = deque(maxlen=depth_frames)
+        self._clock: int | None = None
+        self._count = 0
+
+    def reset(self) -> None:
+        """The lane was reset: its lane time starts at 0 again."""
+        self._fed.clear()
+        self._clock = None
+        self._count = 0
+
+    def fed(self, frame: Frame | None, step_at: float) -> None:
+        """The lane's next frame, or None for silence on no clock; `step_at` is when its step began."""
+        self._count += 1
+        if frame is None:
+            self._fed.append(_Fed(self._clock, False, step_at, step_at))
+        else:
+            self._fed.append(_Fed(frame.start, True, frame.arrived_at, step_at))
+            self._clock = frame.end
+
+    @property
+    def heard(self) -> int:
+        """Lane time now: the samples fed since the reset."""
+        return self._count * FRAME_SAMPLES
+
+    def media(self, lane_samples: int) -> int:
+        """Lane time to media position. Inside silence on no clock the clock stands still."""
+        fed = self._at(lane_samples // FRAME_SAMPLES)
+        if fed.media is None:
+            return next((f.media for f in self._fed if f.media is not None), 0)
+        return fed.media + lane_samples % FRAME_SAMPLES if fed.on_clock else fed.media
+
+    def media_end(self, lane_samples: int) -> int:
+        """As `media`, for the end of something: a boundary belongs to the frame before it."""
+        return self.media(lane_samples - 1) + 1 if lane_samples > 0 else self.media(0)
+
+    def timing(self, lane_end: int, lane_at: float, emit_step_at: float, emitted_at: float) -> WordTiming:
+        """The moments behind a word whose audio ends at lane time `lane_end`.
+
+        Each moment is held to be no earlier than the one before, so that the parts they bound add up.
+        """
+        fed = self._at(max(0, lane_end - 1) // FRAME_SAMPLES)
+        granted_at = max(fed.frame_at, lane_at)
+        step_at = max(granted_at, fed.step_at)
+        return WordTiming(fed.frame_at, granted_at, step_at, max(step_at, emit_step_at), max(step_at, emitted_at))
+
+    def _at(self, frame: int) -> _Fed:
+        """The trace of a lane frame, or of the nearest one kept."""
+        first_kept = self._count - len(self._fed)
+        return self._fed[min(max(frame - first_kept, 0), len(self._fed) - 1)]

@@ -1,0 +1,255 @@
+"""The WebSocket and HTTP routes. With client.py, the only module that imports websockets."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import http
+import itertools
+import logging
+import signal
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from websockets.asyncio.server import Server as WebSocketServer
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
+from captions.config import Config
+from captions.engine import Engine
+from captions.metrics import Metrics
+from captions.models.model import Model
+from captions.outbox import Outbox
+from captions.rooms import RoomFull, Rooms
+from captions.session import Service, Session
+from captions.stream.protocol.native import SUBPROTOCOL
+
+__all__ = ["Server"]
+
+log = logging.getLogger(__name__)
+
+_GOING_AWAY = 1001
+_TRY_LATER = 1013
+_HOUSEKEEPING_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """Where a request goes. `kind` names the handler and labels the metrics; `room` is of watchers."""
+
+    kind: str
+    room: str = ""
+
+
+class Server:
+    """One captions server. Call `run`, or `start` and `stop`; the model must be loaded, `start` warms it up."""
+
+    def __init__(self, config: Config, model: Model) -> None:
+        self._config = config
+        self._metrics = Metrics()
+        self._engine = Engine(model, config, self._metrics, time.monotonic)
+        self._rooms = Rooms(config.rooms, config.limits.watchers_per_room)
+        self._service = Service(
+            engine=self._engine,
+            rooms=self._rooms,
+            metrics=self._metrics,
+            limits=config.limits,
+            clock=time.monotonic,
+            new_id=_ids(),
+        )
+        self._sessions: set[Session] = set()
+        self._outboxes: set[Outbox] = set()
+        self._warm = False
+        self._listening: WebSocketServer | None = None
+        self._housekeeping: asyncio.Task[None] | None = None
+
+    @property
+    def port(self) -> int:
+        """The port listened on; of use where the configuration says 0."""
+        assert self._listening is not None
+        port: int = self._listening.sockets[0].getsockname()[1]
+        return port
+
+    async def run(self, ready: Callable[[], None] = lambda: None) -> None:
+        """Serve until SIGTERM or SIGINT, then drain. `ready` is called once the model is warm."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, stop.set)
+        await self.start()
+        ready()
+        await stop.wait()
+        log.info("draining", extra={"sessions": len(self._sessions), "tracks": self._engine.tracks})
+        await self.stop()
+
+    async def start(self) -> None:
+        """Listen (not ready yet), warm the model up, and be ready."""
+        server, limits = self._config.server, self._config.limits
+        self._listening = await serve(
+            self._serve,
+            server.host,
+            server.port,
+            process_request=self._process_request,
+            select_subprotocol=_select_subprotocol,
+            compression=None,
+            max_size=limits.message_bytes,
+            ping_interval=20,
+            ping_timeout=20,
+            server_header=None,
+        )
+        log.info("listening", extra={"host": server.host, "port": self.port})
+        self._engine.start()
+        await self._engine.warm_up()
+        self._warm = True
+        self._housekeeping = asyncio.create_task(self._keep_house())
+        info = self._engine.model.info
+        log.info("ready", extra={"model": info.name, "lanes": info.lanes, "languages": ",".join(info.languages)})
+
+    async def stop(self) -> None:
+        """Drain: take nothing new, finish what was heard, send the final segments, close."""
+        self._service.draining = True
+        for session in tuple(self._sessions):
+            session.finish()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._config.server.drain_s):
+                await self._engine.idle()
+                for outbox in tuple(self._outboxes):
+                    await outbox.written()
+        if self._housekeeping is not None:
+            self._housekeeping.cancel()
+        if self._listening is not None:
+            self._listening.close(code=_GOING_AWAY, reason="the server is stopping")
+            await self._listening.wait_closed()
+        await self._engine.stop()
+
+    async def _serve(self, connection: ServerConnection) -> None:
+        request = connection.request
+        assert request is not None
+        route = _route(request)
+        assert route is not None
+        gauge = self._metrics.connections.labels(route=route.kind)
+        gauge.inc()
+        outbox = Outbox(connection.send, self._config.limits.outbox_messages, lambda: self._too_slow(connection, route))
+        self._outboxes.add(outbox)
+        writer = asyncio.create_task(outbox.run())
+        try:
+            if route.kind == "watch":
+                await self._watch(connection, route.room, outbox)
+            else:
+                await self._publish(connection, outbox)
+        except ConnectionClosed:
+            pass
+        finally:
+            gauge.dec()
+            self._outboxes.discard(outbox)
+            outbox.close()
+            writer.cancel()
+            with suppress(asyncio.CancelledError, ConnectionClosed):
+                await writer
+
+    async def _publish(self, connection: ServerConnection, outbox: Outbox) -> None:
+        session = Session(self._service, self._service.new_id(), outbox.send)
+        self._sessions.add(session)
+        try:
+            async for payload in connection:
+                await session.receive(payload)
+        finally:
+            self._sessions.discard(session)
+            session.disconnected()
+
+    async def _watch(self, connection: ServerConnection, room: str, outbox: Outbox) -> None:
+        try:
+            self._rooms.watch(room, outbox, time.monotonic())
+        except RoomFull as error:
+            await connection.close(_TRY_LATER, str(error)[:120])
+            return
+        try:
+            async for _ in connection:
+                pass
+        finally:
+            self._rooms.leave(room, outbox)
+
+    def _too_slow(self, connection: ServerConnection, route: _Route) -> None:
+        self._metrics.readers_dropped.labels(route=route.kind).inc()
+        log.warning("dropped a slow reader", extra={"route": route.kind})
+        connection.transport.abort()
+
+    def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Answer plain HTTP, refuse what may not pass, let WebSockets through."""
+        path = urlsplit(request.path).path
+        if path == "/healthz":
+            return _text(connection, http.HTTPStatus.OK if not self._engine.failed else 500, "ok")
+        if path == "/readyz":
+            ready = self._warm and not self._service.draining and not self._engine.failed
+            return _text(connection, 200 if ready else 503, "ready" if ready else "not ready")
+        if path == "/metrics":
+            return _text(connection, 200, self._metrics.exposition().decode(), "text/plain; version=0.0.4")
+        route = _route(request)
+        if route is None:
+            return _text(connection, 404, "not found")
+        if not self._allowed(route, request):
+            self._metrics.errors.labels(code="unauthorized").inc()
+            return _text(connection, 401, "a valid key is needed: Authorization: Bearer KEY, or ?key=KEY")
+        if len(self._outboxes) >= self._config.limits.connections or self._service.draining:
+            return _text(connection, 503, "the server takes no more connections")
+        return None
+
+    def _allowed(self, route: _Route, request: Request) -> bool:
+        keys = self._config.keys
+        if not keys.publish:
+            return True
+        good = (*keys.publish, *keys.watch) if route.kind == "watch" else keys.publish
+        given = _key_in(request).encode()
+        return any(hmac.compare_digest(given, key.encode()) for key in good)
+
+    async def _keep_house(self) -> None:
+        while True:
+            await asyncio.sleep(_HOUSEKEEPING_S)
+            self._rooms.forget_idle(time.monotonic())
+
+
+def _route(request: Request) -> _Route | None:
+    path = urlsplit(request.path).path
+    if path == "/v1/stream":
+        return _Route("publish")
+    parts = path.split("/")
+    if len(parts) == 5 and parts[:3] == ["", "v1", "rooms"] and parts[4] == "captions" and parts[3]:
+        return _Route("watch", unquote(parts[3]))
+    return None
+
+
+def _key_in(request: Request) -> str:
+    """The key a request carries: as a bearer token, or in the query where headers cannot be set (browsers)."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return token.strip()
+    return parse_qs(urlsplit(request.path).query).get("key", [""])[0]
+
+
+def _select_subprotocol(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    """Ours if the client offers it; clients that name none are taken as they are."""
+    del connection
+    ours = Subprotocol(SUBPROTOCOL)
+    return ours if ours in offered else None
+
+
+def _text(connection: ServerConnection, status: int, text: str, content_type: str = "text/plain") -> Response:
+    del connection
+    body = text.encode()
+    headers = Headers()
+    headers["Content-Type"] = f"{content_type}; charset=utf-8"
+    headers["Content-Length"] = str(len(body))
+    headers["Connection"] = "close"
+    return Response(status, http.HTTPStatus(status).phrase, headers, body)
+
+
+def _ids() -> Callable[[], str]:
+    """Ids that sort by time: milliseconds since 1970, then a count."""
+    count = itertools.count()
+    return lambda: f"{time.time_ns() // 1_000_000:012x}-{next(count) & 0xFFFF_FFFF:08x}"

@@ -1,0 +1,103 @@
+"""Audio as it came to mono float32 at 24 kHz: PCM in three shapes, and raw Opus packets."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import soxr
+
+from captions.stream.opus import OPUS_CLOCK, OpusDecoder, OpusError
+from captions.types import SAMPLE_RATE, Pcm
+
+__all__ = ["AudioError", "Decoder", "PacketDecoder", "PcmDecoder", "decoder_for"]
+
+
+class AudioError(Exception):
+    """Audio that cannot be decoded: of an unknown kind, or damaged. `samples` at 24 kHz is how long it claims to be."""
+
+    def __init__(self, message: str, samples: int = 0) -> None:
+        super().__init__(message)
+        self.samples = samples
+
+
+class Decoder(Protocol):
+    """One track's decoder; it carries the codec's and the resampler's state from packet to packet."""
+
+    def decode(self, data: bytes) -> Pcm:
+        """The audio of one packet, as a new array.
+
+        Raises:
+            AudioError: it cannot be decoded; the next packet may.
+        """
+
+    def samples_in(self, data: bytes) -> int:
+        """How long a packet is, in samples at 24 kHz, without decoding it; 0 for one that cannot be."""
+
+
+class PcmDecoder:
+    """Interleaved PCM of any rate from 8 to 48 kHz."""
+
+    def __init__(self, sample_type: type[np.int16] | type[np.float32], sample_rate: int, channels: int) -> None:
+        self._dtype = np.dtype(sample_type).newbyteorder("<")
+        self._scale = 1 / 32_768 if sample_type is np.int16 else 1.0
+        self._channels = channels
+        self._sample_rate = sample_rate
+        self._resampler = (
+            soxr.ResampleStream(sample_rate, SAMPLE_RATE, 1, dtype="float32", quality="MQ")
+            if sample_rate != SAMPLE_RATE
+            else None
+        )
+
+    def decode(self, data: bytes) -> Pcm:
+        width = self._dtype.itemsize * self._channels
+        if len(data) % width:
+            raise AudioError(f"{len(data)} bytes are not a whole number of {width}-byte samples")
+        pcm = np.frombuffer(data, self._dtype).astype(np.float32)
+        if self._scale != 1.0:
+            pcm *= self._scale
+        elif not np.isfinite(pcm).all():
+            raise AudioError("the samples are not all finite numbers", self.samples_in(data))
+        if self._channels == 2:
+            pcm = pcm.reshape(-1, 2).mean(axis=1)
+        return pcm if self._resampler is None else self._resampler.resample_chunk(pcm)
+
+    def samples_in(self, data: bytes) -> int:
+        return len(data) // (self._dtype.itemsize * self._channels) * SAMPLE_RATE // self._sample_rate
+
+
+class PacketDecoder:
+    """Raw Opus packets."""
+
+    def __init__(self) -> None:
+        self._opus = OpusDecoder()
+
+    def decode(self, data: bytes) -> Pcm:
+        try:
+            return self._opus.decode(data)
+        except OpusError as error:
+            raise AudioError(str(error), self._opus.samples_in(data)) from None
+
+    def samples_in(self, data: bytes) -> int:
+        return self._opus.samples_in(data)
+
+
+def decoder_for(codec: str, sample_rate: int, channels: int) -> Decoder:
+    """The decoder of a track.
+
+    Raises:
+        AudioError: no such codec, rate or channel count.
+    """
+    if not 1 <= channels <= 2:
+        raise AudioError(f"{channels} channels; 1 and 2 are known")
+    if codec == "opus":
+        if sample_rate != OPUS_CLOCK:
+            raise AudioError(f"Opus has a clock of {OPUS_CLOCK}, not {sample_rate}")
+        return PacketDecoder()
+    if not 8_000 <= sample_rate <= 48_000:
+        raise AudioError(f"a sample rate of {sample_rate}; 8000 to 48000 are known")
+    if codec == "pcm_s16le":
+        return PcmDecoder(np.int16, sample_rate, channels)
+    if codec == "pcm_f32le":
+        return PcmDecoder(np.float32, sample_rate, channels)
+    raise AudioError(f"no such codec: {codec}")

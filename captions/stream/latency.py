@@ -1,0 +1,74 @@
+"""What each latency figure means (design section 8), computed from the moments that words carry.
+
+All moments are on the server's monotonic clock, seconds; all positions are samples of the track's media clock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from captions.types import SAMPLE_RATE, WordTiming
+
+__all__ = ["Arrivals", "WordLatency", "word_latency"]
+
+
+@dataclass(frozen=True, slots=True)
+class WordLatency:
+    """Where a word's time went, in seconds; the six parts add up to `total`."""
+
+    buffer: float
+    lane_wait: float
+    queue: float
+    model_delay: float
+    compute: float
+    send: float
+
+    @property
+    def total(self) -> float:
+        return self.buffer + self.lane_wait + self.queue + self.model_delay + self.compute + self.send
+
+
+class Arrivals:
+    """When each part of a track's audio arrived: the last `depth` packets."""
+
+    def __init__(self, depth: int = 4_096) -> None:
+        self._marks: deque[tuple[int, float]] = deque(maxlen=depth)
+
+    def arrived(self, end: int, at: float) -> None:
+        """Audio up to `end` had come by `at`."""
+        self._marks.append((end, at))
+
+    def at(self, position: int) -> float:
+        """When the audio at `position` arrived; of audio older than is kept, when the oldest kept did.
+
+        Positions ahead of all audio (a frame filled up with silence) arrive in their own time.
+        """
+        found = None
+        for end, at in reversed(self._marks):
+            if end < position:
+                break
+            found = at
+        if found is not None:
+            return found
+        if not self._marks:
+            return 0.0
+        end, at = self._marks[-1]
+        return at + (position - end) / SAMPLE_RATE
+
+
+def word_latency(timing: WordTiming, arrived_at: float, sent_at: float) -> WordLatency:
+    """The latency of a word whose audio arrived at `arrived_at` and which leaves at `sent_at`."""
+    frame_at = max(arrived_at, timing.frame_at)
+    lane_at = max(frame_at, timing.lane_at)
+    step_at = max(lane_at, timing.step_at)
+    emit_step_at = max(step_at, timing.emit_step_at)
+    emitted_at = max(emit_step_at, timing.emitted_at)
+    return WordLatency(
+        buffer=frame_at - arrived_at,
+        lane_wait=lane_at - frame_at,
+        queue=step_at - lane_at,
+        model_delay=emit_step_at - step_at,
+        compute=emitted_at - emit_step_at,
+        send=max(0.0, sent_at - emitted_at),
+    )

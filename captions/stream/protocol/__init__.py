@@ -1,0 +1,1 @@
+"""One module a wire protocol: bytes to events and back, no I/O."""

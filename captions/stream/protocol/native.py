@@ -1,0 +1,308 @@
+"""The native protocol `captions.v1` on `/v1/stream`: bytes to messages and messages to bytes.
+
+MessagePack in binary frames, or JSON in text frames with raw audio in binary frames for a connection with one track.
+Every message is a map with a `type`. Fields nobody knows are ignored; all else that is wrong is a `ProtocolError`
+with a code of `ErrorCode`. Documented in docs/protocol.md.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta, Struct
+
+__all__ = [
+    "SUBPROTOCOL",
+    "Audio",
+    "CaptionWord",
+    "ClientMessage",
+    "Encoding",
+    "Error",
+    "ErrorCode",
+    "FlushRequest",
+    "Flushed",
+    "GapNotice",
+    "Latency",
+    "Limits",
+    "Mute",
+    "Participant",
+    "Ping",
+    "Pong",
+    "ProtocolError",
+    "Ready",
+    "Segment",
+    "ServerMessage",
+    "SpeechNotice",
+    "Start",
+    "Started",
+    "Stop",
+    "Stopped",
+    "Unmute",
+    "decode_client",
+    "decode_server",
+    "encode",
+]
+
+SUBPROTOCOL = "captions.v1"
+
+Encoding: TypeAlias = Literal["msgpack", "json"]
+Codec: TypeAlias = Literal["opus", "pcm_s16le", "pcm_f32le"]
+ErrorCode: TypeAlias = Literal[
+    "bad_message",
+    "unknown_type",
+    "unknown_track",
+    "track_exists",
+    "unsupported_audio",
+    "bad_audio",
+    "too_many_tracks",
+    "overloaded",
+    "forbidden",
+    "model_failed",
+    "draining",
+]
+Id: TypeAlias = Annotated[str, Meta(max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Label: TypeAlias = Annotated[str, Meta(max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]
+
+
+class ProtocolError(Exception):
+    """A message that cannot be read or obeyed; `code`, the text and the track at fault, if any, go to the sender."""
+
+    def __init__(self, code: ErrorCode, message: str, track: str | None = None) -> None:
+        super().__init__(message)
+        self.code: ErrorCode = code
+        self.track = track
+
+
+class _Message(Struct, frozen=True, tag_field="type", tag=str.lower, omit_defaults=True):
+    """A message of either side; its tag is the class name in lower case unless given."""
+
+
+class Participant(Struct, frozen=True, omit_defaults=True):
+    id: Id
+    name: Label = ""
+
+
+class Start(_Message, frozen=True):
+    """Begin a track.
+
+    `sample_rate` is that of PCM; Opus has its RTP clock there, always 48,000 (RFC 7587). `live` false asks for nothing
+    to be dropped: while the track has its fill of pending audio, the server stops reading the connection.
+    """
+
+    room: Id
+    track: Id
+    codec: Codec
+    participant: Participant | None = None
+    sample_rate: Annotated[int, Meta(ge=8_000, le=48_000)] = 48_000
+    channels: Annotated[int, Meta(ge=1, le=2)] = 1
+    language: Label | None = None
+    live: bool = True
+
+
+class Audio(_Message, frozen=True):
+    """Audio of a track: one Opus packet, or any whole number of PCM samples.
+
+    `seq` and `timestamp` are those of RTP; `captured_at` is the sender's clock in seconds when the first sample was
+    captured.
+    """
+
+    track: Id
+    data: bytes
+    seq: Annotated[int, Meta(ge=0, le=0xFFFF)] | None = None
+    timestamp: Annotated[int, Meta(ge=0, le=0xFFFFFFFF)] | None = None
+    captured_at: float | None = None
+
+
+class Mute(_Message, frozen=True):
+    track: Id
+
+
+class Unmute(_Message, frozen=True):
+    track: Id
+
+
+class FlushRequest(_Message, frozen=True, tag="flush"):
+    track: Id
+    id: Id
+
+
+class Stop(_Message, frozen=True):
+    track: Id
+
+
+class Ping(_Message, frozen=True):
+    id: Id
+    sent_at: float | None = None
+
+
+ClientMessage: TypeAlias = Start | Audio | Mute | Unmute | FlushRequest | Stop | Ping
+
+
+class Limits(Struct, frozen=True):
+    message_bytes: int
+    tracks: int
+    pending_audio_s: float
+
+
+class Ready(_Message, frozen=True):
+    session: str
+    protocol: str
+    model: str
+    languages: list[str]
+    delay_ms: int
+    limits: Limits
+
+
+class Started(_Message, frozen=True):
+    track: str
+
+
+class CaptionWord(Struct, frozen=True):
+    """Seconds on the track's media clock, which starts at 0 with its first audio."""
+
+    text: str
+    start: float
+    end: float
+
+
+class Latency(Struct, frozen=True, omit_defaults=True):
+    """Milliseconds. The six parts are those of the newest committed word and add up to its `word_latency`.
+
+    `first_partial` is given on the first revision of a spurt's first segment, `ttfs` on the final segment of a spurt,
+    `capture_to_caption` where the client says when it captured.
+    """
+
+    word_latency: float | None = None
+    buffer: float | None = None
+    lane_wait: float | None = None
+    queue: float | None = None
+    model_delay: float | None = None
+    compute: float | None = None
+    send: float | None = None
+    first_partial: float | None = None
+    ttfs: float | None = None
+    capture_to_caption: float | None = None
+
+
+class Segment(_Message, frozen=True):
+    """A caption. `words` only ever grow from revision to revision; `tentative` may change until `final`."""
+
+    room: str
+    track: str
+    participant: Participant
+    id: str
+    revision: int
+    final: bool
+    start: float
+    end: float
+    text: str
+    words: list[CaptionWord]
+    latency: Latency
+    tentative: str = ""
+
+
+class SpeechNotice(_Message, frozen=True, tag="speech"):
+    track: str
+    speaking: bool
+    at: float
+
+
+class Flushed(_Message, frozen=True):
+    track: str
+    id: str
+
+
+class GapNotice(_Message, frozen=True, tag="gap"):
+    """Audio that was not transcribed, in seconds of the track's media clock."""
+
+    track: str
+    start: float
+    end: float
+    reason: str
+
+
+class Pong(_Message, frozen=True):
+    id: str
+    received_at: float
+    sent_at: float | None = None
+
+
+class Stopped(_Message, frozen=True):
+    track: str
+
+
+class Error(_Message, frozen=True):
+    code: ErrorCode
+    message: str
+    fatal: bool
+    track: str | None = None
+
+
+ServerMessage: TypeAlias = Ready | Started | Segment | SpeechNotice | Flushed | GapNotice | Pong | Stopped | Error
+
+
+class _TrackOnly(Struct):
+    track: Id | None = None
+
+
+_msgpack_client: msgspec.msgpack.Decoder[ClientMessage] = msgspec.msgpack.Decoder(ClientMessage)
+_json_client: msgspec.json.Decoder[ClientMessage] = msgspec.json.Decoder(ClientMessage)
+_msgpack_server: msgspec.msgpack.Decoder[ServerMessage] = msgspec.msgpack.Decoder(ServerMessage)
+_json_server: msgspec.json.Decoder[ServerMessage] = msgspec.json.Decoder(ServerMessage)
+_msgpack_track = msgspec.msgpack.Decoder(_TrackOnly)
+_json_track = msgspec.json.Decoder(_TrackOnly)
+_msgpack_encoder = msgspec.msgpack.Encoder()
+_json_encoder = msgspec.json.Encoder()
+
+
+def decode_client(data: bytes, encoding: Encoding) -> ClientMessage:
+    """One message of a client.
+
+    Raises:
+        ProtocolError: `unknown_type` for a type the protocol does not have, `unsupported_audio` for a codec, rate or
+            channel count it cannot take, else `bad_message`.
+    """
+    decoder = _msgpack_client if encoding == "msgpack" else _json_client
+    try:
+        return decoder.decode(data)
+    except msgspec.ValidationError as error:
+        raise ProtocolError(_code_of(error), str(error), _track_named_in(data, encoding)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        what = "MessagePack" if encoding == "msgpack" else "JSON"
+        raise ProtocolError("bad_message", f"not a {what} message: {error}") from None
+
+
+def _code_of(error: msgspec.ValidationError) -> ErrorCode:
+    where = str(error).rpartition("`$.")[2].rstrip("`")
+    if where == "type":
+        return "unknown_type"
+    return "unsupported_audio" if where in ("codec", "sample_rate", "channels") else "bad_message"
+
+
+def _track_named_in(data: bytes, encoding: Encoding) -> str | None:
+    """The track that an invalid message speaks of, so that the error reaches who is at fault."""
+    decoder = _msgpack_track if encoding == "msgpack" else _json_track
+    try:
+        return decoder.decode(data).track
+    except msgspec.ValidationError:
+        return None
+
+
+def decode_server(data: bytes | str) -> ServerMessage:
+    """One message of a server, in whichever encoding: for clients.
+
+    Raises:
+        ProtocolError: it is not one of this protocol's messages.
+    """
+    try:
+        return _json_server.decode(data) if isinstance(data, str) else _msgpack_server.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ProtocolError("bad_message", str(error)) from None
+
+
+def encode(message: ClientMessage | ServerMessage, encoding: Encoding) -> bytes | str:
+    """A message as the payload of a frame: `bytes` for a binary one, `str` for a text one."""
+    if encoding == "msgpack":
+        return _msgpack_encoder.encode(message)
+    return _json_encoder.encode(message).decode()

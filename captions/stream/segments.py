@@ -1,0 +1,107 @@
+"""Words and pauses of one track to caption segments: append-only, closed once and for ever.
+
+A segment closes
+
+- when its spurt is over and every word of it is out, or the model hears a pause;
+- at a sentence end, once it is longer than a line;
+- before a word that would make it longer than two lines.
+
+Subtitle practice (BBC subtitle guidelines; design section 9): two lines of about 37 characters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from captions.types import Tentative, Word, WordEnd
+
+__all__ = ["LINE_CHARS", "Caption", "Segmenter"]
+
+LINE_CHARS = 37
+MOST_CHARS = 2 * LINE_CHARS
+_SENTENCE_ENDS = (".", "?", "!", "…")
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """One revision of a segment.
+
+    `words` only grow from revision to revision, `tentative` may change until `final`. A final caption without words
+    withdraws one that had shown nothing but tentative text.
+    """
+
+    id: str
+    revision: int
+    final: bool
+    words: tuple[Word, ...]
+    tentative: tuple[Word, ...]
+
+    @property
+    def start(self) -> int:
+        return (self.words or self.tentative)[0].start if self.words or self.tentative else 0
+
+    @property
+    def end(self) -> int:
+        return (self.tentative or self.words)[-1].end if self.words or self.tentative else 0
+
+
+class Segmenter:
+    """One track. Every call returns the captions that changed, oldest first; `new_id` names a new segment."""
+
+    def __init__(self, new_id: Callable[[], str]) -> None:
+        self._new_id = new_id
+        self._open: Caption | None = None
+        self._shown: Caption | None = None
+
+    def add(self, word: Word) -> list[Caption]:
+        """The next committed word. Tentative words stay until the model replaces them."""
+        closed = []
+        if self._open is not None and self._chars(self._open.words) + 1 + len(word.text) > MOST_CHARS:
+            closed = self.close()
+        caption = self._open or self._begin()
+        self._open = caption = replace(caption, words=(*caption.words, word), tentative=caption.tentative[1:])
+        if word.text.endswith(_SENTENCE_ENDS) and self._chars(caption.words) > LINE_CHARS:
+            closed += self.close()
+        return closed
+
+    def end_word(self, word_end: WordEnd) -> None:
+        """Put the end of the newest word right; shown with the next revision."""
+        if self._open is not None and self._open.words:
+            *before, last = self._open.words
+            self._open = replace(self._open, words=(*before, replace(last, end=max(last.start, word_end.end))))
+
+    def guess(self, tentative: Tentative) -> None:
+        """What may come next; shown with the next revision."""
+        if self._open is None and tentative.words:
+            self._begin()
+        if self._open is not None:
+            self._open = replace(self._open, tentative=tentative.words)
+
+    def close(self) -> list[Caption]:
+        """A pause: the segment under way is final, and its tentative words are gone."""
+        last, self._open, shown, self._shown = self._open, None, self._shown, None
+        if last is None or not (last.words or shown):
+            return []
+        return [replace(last, revision=last.revision + 1, final=True, tentative=())]
+
+    def revise(self) -> list[Caption]:
+        """The segment under way, if it changed since it was last shown."""
+        if self._open is None or self._same(self._open, self._shown):
+            return []
+        self._open = self._shown = replace(self._open, revision=self._open.revision + 1)
+        return [self._open]
+
+    def _begin(self) -> Caption:
+        self._open = Caption(self._new_id(), -1, False, (), ())
+        return self._open
+
+    @staticmethod
+    def _chars(words: Sequence[Word]) -> int:
+        return sum(len(word.text) + 1 for word in words) - 1
+
+    @staticmethod
+    def _same(caption: Caption, shown: Caption | None) -> bool:
+        if shown is None:
+            return not (caption.words or caption.tentative)
+        return caption.words == shown.words and caption.tentative == shown.tentative

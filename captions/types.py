@@ -1,0 +1,171 @@
+"""What passes between the stages: frames of audio going in, words and segments coming out.
+
+Positions on a track's media clock are counted in samples at 24 kHz (`SAMPLE_RATE`), whatever rate the
+sender uses; moments on the server's monotonic clock are seconds as `float` and end in `_at`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "FRAMES_PER_SECOND",
+    "FRAME_S",
+    "FRAME_SAMPLES",
+    "SAMPLE_RATE",
+    "Flushed",
+    "Frame",
+    "Gap",
+    "ModelFailed",
+    "Participant",
+    "Pause",
+    "Pcm",
+    "Progress",
+    "Tentative",
+    "TrackEvent",
+    "Word",
+    "WordEnd",
+    "WordTiming",
+    "frames_in",
+    "samples_in",
+    "seconds",
+]
+
+SAMPLE_RATE = 24_000
+FRAME_SAMPLES = 1_920
+FRAME_S = FRAME_SAMPLES / SAMPLE_RATE
+FRAMES_PER_SECOND = SAMPLE_RATE / FRAME_SAMPLES
+
+Pcm: TypeAlias = NDArray[np.float32]
+"""Mono audio at 24 kHz, full scale ±1.0."""
+
+
+def seconds(samples: int) -> float:
+    """A media position or length in seconds."""
+    return samples / SAMPLE_RATE
+
+
+def samples_in(length_s: float) -> int:
+    """The samples of `length_s` seconds at 24 kHz, rounded to the nearest."""
+    return round(length_s * SAMPLE_RATE)
+
+
+def frames_in(length_s: float) -> int:
+    """The fewest whole frames that hold `length_s` seconds."""
+    return -int(-length_s * SAMPLE_RATE // FRAME_SAMPLES)
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """Who speaks on a track, as the publisher named them."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """80 ms of one track.
+
+    `start` is the media position of the first sample; `pcm` has exactly `FRAME_SAMPLES` samples and is
+    never written to again; `arrived_at` is when the last packet the frame needed came in.
+    """
+
+    start: int
+    pcm: Pcm
+    arrived_at: float
+
+    @property
+    def end(self) -> int:
+        return self.start + FRAME_SAMPLES
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Audio from `start` to `end` (media positions) that was never transcribed, and why."""
+
+    start: int
+    end: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WordTiming:
+    """The moments that explain a word's latency; each is no earlier than the one before.
+
+    `frame_at`: the frame holding the word's end was full; `lane_at`: its track had a lane;
+    `step_at`: the step that took the frame began; `emit_step_at`, `emitted_at`: the step that gave the word
+    began and ended.
+    """
+
+    frame_at: float
+    lane_at: float
+    step_at: float
+    emit_step_at: float
+    emitted_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word on its track's media clock (samples).
+
+    `timing` is None on words that may still change. A word given before its end was heard has the position up to
+    which the model had listened as its `end`; a `WordEnd` then puts it right.
+    """
+
+    text: str
+    start: int
+    end: int
+    timing: WordTiming | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WordEnd:
+    """Where the track's latest word, given before its end was heard, ended (samples)."""
+
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tentative:
+    """The words behind the committed ones that may still change; replaces the previous ones."""
+
+    words: tuple[Word, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """The model's pause heads for the step at media position `at`; `begun` on the step that closes a segment."""
+
+    at: int
+    probabilities: tuple[float, ...]
+    begun: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Flushed:
+    """Every word before a boundary is out: the end of a spurt (`id` None) or a flush the client asked for."""
+
+    id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The model has dealt with the track's audio up to media position `to`; told of tracks that never drop any."""
+
+    to: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFailed:
+    """The model is gone and the track's audio will not be transcribed any more."""
+
+    message: str
+
+
+TrackEvent: TypeAlias = Word | WordEnd | Tentative | Pause | Flushed | Gap | Progress | ModelFailed
+"""What comes back from the model for one track, in order."""

@@ -1,0 +1,1 @@
+"""Fixtures of more than one test module."""
