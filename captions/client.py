@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import TracebackType
+from urllib.parse import quote
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
@@ -100,7 +101,7 @@ class Client:
 @asynccontextmanager
 async def watch(url: str, room: str, key: str | None = None) -> AsyncIterator[AsyncIterator[Segment]]:
     """The captions of a room: recent ones first, then new ones as they come."""
-    connection = await _open(_with_route(url, f"/v1/rooms/{room}/captions"), key, None)
+    connection = await _open(_with_route(url, f"/v1/rooms/{quote(room, safe='')}/captions"), key, None)
 
     async def segments() -> AsyncIterator[Segment]:
         async for payload in connection:

@@ -75,12 +75,16 @@ class ModelConfig(_Section, frozen=True):
 
 
 class VadConfig(_Section, frozen=True):
-    """The detector's thresholds and how long speech must rise and fall to count; see captions/vad/gate.py."""
+    """The detector's thresholds and how long speech must rise and fall to count; see captions/vad/gate.py.
+
+    `skip_silence`: packets that are silent by cheaper evidence are not decoded; see captions/vad/evidence.py.
+    """
 
     onset: Probability = 0.5
     release: Probability = 0.35
     onset_s: Seconds = 0.064
     hangover_s: Seconds = 0.4
+    skip_silence: bool = True
 
 
 class LanesConfig(_Section, frozen=True):
@@ -107,9 +111,13 @@ class LimitsConfig(_Section, frozen=True):
 
 
 class RoomsConfig(_Section, frozen=True):
-    """What a watcher who joins late is shown of a room, and how long a room nobody speaks in is remembered."""
+    """What a watcher who joins late is shown of a room, and how long a room nobody speaks in is remembered.
+
+    `transcript_segments`: what of a room can be downloaded afterwards; 0 keeps nothing.
+    """
 
     history_segments: Annotated[int, Meta(ge=0)] = 50
+    transcript_segments: Annotated[int, Meta(ge=0)] = 1_000
     forget_after_s: Seconds = 600.0
 
 

@@ -52,7 +52,9 @@ class Engine:
         gate = GatePolicy(vad.onset, vad.release, vad.onset_s, vad.hangover_s)
         pending = int(config.limits.pending_audio_s * 50)
         self._runner = Runner(model, Scheduler(lane_policy(model, config)), self._on_results, clock)
-        self._listener = Listener(SileroVad(), gate, self._on_turn, clock, pending)
+        self._listener = Listener(
+            SileroVad(), gate, self._on_turn, clock, max_pending_packets=pending, skips_silence=vad.skip_silence
+        )
         metrics.lanes.set(model.info.lanes)
 
     def start(self) -> None:

@@ -16,7 +16,8 @@ import numpy as np
 
 from captions.models.runner import CloseTrack, FlushTrack, OpenTrack, Order, PushFrame, Speech
 from captions.stream.decode import AudioError, Decoder
-from captions.stream.ear import CHUNK_SPAN, Ear, Packet
+from captions.stream.ear import CHUNK_SPAN, Chunk, Ear
+from captions.stream.timeline import Packet
 from captions.types import Gap
 from captions.vad.gate import Gate, GatePolicy, SpurtEnded, SpurtStarted
 from captions.vad.silero import SileroVad
@@ -35,6 +36,10 @@ __all__ = [
     "Sound",
     "Turn",
 ]
+
+
+STALL_MARGIN_S = 0.2
+"""How much longer than the gate's hangover nothing may come from a live track in the middle of a spurt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +137,9 @@ class Listener:
         gate: GatePolicy,
         deliver: Callable[[Turn], None],
         clock: Callable[[], float],
+        *,
         max_pending_packets: int = 1_000,
+        skips_silence: bool = True,
         pause_s: float = 0.01,
     ) -> None:
         self._vad = vad
@@ -140,7 +147,10 @@ class Listener:
         self._deliver = deliver
         self._clock = clock
         self._max_pending_packets = max_pending_packets
+        self._skips_silence = skips_silence
         self._pause_s = pause_s
+        self._stalled_after_s = gate.hangover_s + STALL_MARGIN_S
+        self._speaking: set[int] = set()
         self._tracks: dict[int, _Track] = {}
         self._inbox: deque[Notice] = deque()
         self._wake = threading.Event()
@@ -161,7 +171,7 @@ class Listener:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self._wake.wait()
+            self._wake.wait(self._stalled_after_s / 4 if self._speaking else None)
             self._wake.clear()
             turn = self.turn()
             if turn.orders or turn.heard:
@@ -178,23 +188,24 @@ class Listener:
                 track = self._tracks.get(notice.track)
                 if track is not None:
                     sounding[notice.track] = track
-                    self._queue(track, notice, turn)
+                    self._queue(track, notice)
                 continue
             if notice.track in sounding:
                 self._hear({notice.track: sounding.pop(notice.track)}, turn)
             self._obey(notice, turn)
         self._hear(sounding, turn)
+        self._end_stalled(self._clock(), turn)
         return turn
 
-    def _queue(self, track: _Track, sound: Sound, turn: Turn) -> None:
+    def _queue(self, track: _Track, sound: Sound) -> None:
         track.ear.push(sound.packet)
-        if track.drops and track.ear.pending > self._max_pending_packets:
-            turn.heard.append((sound.track, track.ear.drop_oldest()))
+        if track.drops and track.ear.timeline.pending > self._max_pending_packets:
+            track.ear.drop_oldest()
 
     def _obey(self, notice: Notice, turn: Turn) -> None:
         if isinstance(notice, Open):
-            ear, gate = Ear(notice.decoder), Gate(self._gate_policy)
-            self._tracks[notice.track] = _Track(ear, gate, self._vad.open(), notice.drops)
+            ear = Ear(notice.decoder, skips_silence=self._skips_silence)
+            self._tracks[notice.track] = _Track(ear, Gate(self._gate_policy), self._vad.open(), notice.drops)
             turn.orders.append(OpenTrack(notice.track, notice.room, notice.drops))
             return
         track = self._tracks.get(notice.track)
@@ -213,6 +224,7 @@ class Listener:
             case Close():
                 self._vad.close(track.stream)
                 del self._tracks[notice.track]
+                self._speaking.discard(notice.track)
                 turn.orders.append(CloseTrack(notice.track))
 
     def _hear(self, sounding: dict[int, _Track], turn: Turn) -> None:
@@ -221,38 +233,49 @@ class Listener:
             for track_id, track in sounding.items():
                 self._advance(track_id, track, turn)
             self._detect(sounding, turn)
-            sounding = {track_id: track for track_id, track in sounding.items() if track.ear.has_more}
+            sounding = {track_id: track for track_id, track in sounding.items() if not track.ear.is_done}
 
     def _advance(self, track_id: int, track: _Track, turn: Turn) -> None:
-        before = track.ear.position
+        ear, before = track.ear, track.ear.position
+        frame = None
         try:
-            frame = track.ear.advance()
+            frame = ear.advance()
         except AudioError as error:
             turn.heard.append((track_id, BadAudio(str(error), error.samples)))
-            return
-        if track.ear.position != before:
-            packet = track.ear.newest
-            arrived = Arrived(before, track.ear.position, packet.arrived_at, packet.captured_at)
+        if ear.position > before:
+            arrived = Arrived(before, ear.position, ear.newest.arrived_at, ear.newest.captured_at)
             turn.heard.append((track_id, arrived))
+        if ear.gaps:
+            turn.heard += [(track_id, gap) for gap in ear.gaps]
+            ear.gaps.clear()
         if frame is not None:
             turn.orders.append(PushFrame(track_id, frame))
 
     def _detect(self, sounding: dict[int, _Track], turn: Turn) -> None:
         while True:
-            ready = []
+            ready: list[tuple[int, _Track, Chunk]] = []
             for track_id, track in sounding.items():
                 chunk = track.ear.chunk()
                 if chunk is not None:
-                    ready.append((track_id, track, *chunk))
+                    if chunk.fresh:
+                        self._vad.reset(track.stream)
+                    ready.append((track_id, track, chunk))
             if not ready:
                 return
             probabilities = self._vad.probabilities(
-                [track.stream for _, track, _, _ in ready], np.stack([pcm for _, _, pcm, _ in ready])
+                [track.stream for _, track, _ in ready], np.stack([chunk.pcm for _, _, chunk in ready])
             )
-            for (track_id, track, _, start), probability in zip(ready, probabilities.tolist(), strict=True):
-                spurt = track.gate.push(probability, start, start + CHUNK_SPAN)
+            for (track_id, track, chunk), probability in zip(ready, probabilities.tolist(), strict=True):
+                spurt = track.gate.push(probability, chunk.start, chunk.start + CHUNK_SPAN)
                 if spurt is not None:
-                    self._turn_gate(track_id, spurt, turn)
+                    self._turn_gate(track_id, track, spurt, turn)
+
+    def _end_stalled(self, now: float, turn: Turn) -> None:
+        """End the spurts of live tracks from which nothing comes any more: muted without a word, or a dead network."""
+        for track_id in tuple(self._speaking):
+            track = self._tracks[track_id]
+            if track.drops and now - track.ear.newest.arrived_at > self._stalled_after_s:
+                self._end_spurt(track_id, track, turn)
 
     def _finish_frame(self, track_id: int, track: _Track, turn: Turn) -> None:
         frame = track.ear.finish(self._clock())
@@ -263,8 +286,13 @@ class Listener:
         spurt = track.gate.close(track.ear.position)
         self._vad.reset(track.stream)
         if spurt is not None:
-            self._turn_gate(track_id, spurt, turn)
+            self._turn_gate(track_id, track, spurt, turn)
 
-    def _turn_gate(self, track_id: int, spurt: SpurtStarted | SpurtEnded, turn: Turn) -> None:
+    def _turn_gate(self, track_id: int, track: _Track, spurt: SpurtStarted | SpurtEnded, turn: Turn) -> None:
+        track.ear.speaking = isinstance(spurt, SpurtStarted)
+        if track.ear.speaking:
+            self._speaking.add(track_id)
+        else:
+            self._speaking.discard(track_id)
         turn.heard.append((track_id, spurt))
-        turn.orders.append(Speech(track_id, isinstance(spurt, SpurtStarted)))
+        turn.orders.append(Speech(track_id, track.ear.speaking))

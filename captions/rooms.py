@@ -8,6 +8,7 @@ from typing import Protocol
 
 from captions.config import RoomsConfig
 from captions.stream.protocol.native import Segment, encode
+from captions.transcripts import Transcript
 
 __all__ = ["RoomFull", "Rooms", "Watcher"]
 
@@ -27,6 +28,7 @@ class _Room:
     """`final`: the newest final segments, in the order they closed; `live`: the newest revision of each open one."""
 
     final: deque[str]
+    transcript: Transcript
     live: OrderedDict[str, str] = field(default_factory=OrderedDict)
     watchers: set[Watcher] = field(default_factory=set)
     touched_at: float = 0.0
@@ -49,6 +51,7 @@ class Rooms:
         """Remember a segment and hand it to everybody who watches."""
         room = self._room(segment.room, now)
         payload = str(encode(segment, "json"))
+        room.transcript.add(segment, now)
         if segment.final:
             room.live.pop(segment.id, None)
             if segment.words:
@@ -78,6 +81,13 @@ class Rooms:
         if room is not None:
             room.watchers.discard(watcher)
 
+    def transcript(self, name: str) -> list[Segment] | None:
+        """The room's final segments as far as they are kept; None if the configuration keeps none."""
+        if not self._config.transcript_segments:
+            return None
+        room = self._rooms.get(name)
+        return room.transcript.segments() if room is not None else []
+
     def forget_idle(self, now: float) -> None:
         """Forget rooms that nobody watches and nobody has spoken in for the configured time."""
         idle = [
@@ -91,6 +101,9 @@ class Rooms:
     def _room(self, name: str, now: float) -> _Room:
         room = self._rooms.get(name)
         if room is None:
-            room = self._rooms[name] = _Room(deque(maxlen=self._config.history_segments))
+            room = self._rooms[name] = _Room(
+                final=deque(maxlen=self._config.history_segments),
+                transcript=Transcript(self._config.transcript_segments),
+            )
         room.touched_at = now
         return room

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from websockets.asyncio.server import Server as WebSocketServer
@@ -19,6 +20,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
+from websockets.protocol import State
 from websockets.typing import Subprotocol
 
 from captions.config import Config
@@ -26,6 +28,7 @@ from captions.engine import Engine
 from captions.metrics import Metrics
 from captions.models.model import Model
 from captions.outbox import Outbox
+from captions.pages import Page, Pages, TranscriptForm, transcript, transcript_form
 from captions.rooms import RoomFull, Rooms
 from captions.session import Service, Session
 from captions.stream.protocol.native import SUBPROTOCOL
@@ -41,10 +44,21 @@ _HOUSEKEEPING_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    """Where a request goes. `kind` names the handler and labels the metrics; `room` is of watchers."""
+    """Where a request goes. `kind` names the handler and labels the metrics; `room` is of watchers and readers."""
 
     kind: str
     room: str = ""
+    form: TranscriptForm = "txt"
+
+
+class _Connection(ServerConnection):
+    """Lets plain HTTP answers out whole: websockets aborts after one, with what the socket has not taken yet."""
+
+    async def handshake(self, *args: Any, **kwargs: Any) -> None:
+        await super().handshake(*args, **kwargs)
+        if self.state is not State.OPEN:
+            self.transport.set_write_buffer_limits(0)
+            await self.drain()
 
 
 class Server:
@@ -63,6 +77,7 @@ class Server:
             clock=time.monotonic,
             new_id=_ids(),
         )
+        self._pages = Pages()
         self._sessions: set[Session] = set()
         self._outboxes: set[Outbox] = set()
         self._warm = False
@@ -97,6 +112,7 @@ class Server:
             server.port,
             process_request=self._process_request,
             select_subprotocol=_select_subprotocol,
+            create_connection=_Connection,
             compression=None,
             max_size=limits.message_bytes,
             ping_interval=20,
@@ -190,12 +206,20 @@ class Server:
             return _text(connection, 200 if ready else 503, "ready" if ready else "not ready")
         if path == "/metrics":
             return _text(connection, 200, self._metrics.exposition().decode(), "text/plain; version=0.0.4")
+        page = self._pages.answer(path, request.headers.get("If-None-Match", ""))
+        if page is not None:
+            return _page(page)
         route = _route(request)
         if route is None:
             return _text(connection, 404, "not found")
         if not self._allowed(route, request):
             self._metrics.errors.labels(code="unauthorized").inc()
             return _text(connection, 401, "a valid key is needed: Authorization: Bearer KEY, or ?key=KEY")
+        if route.kind == "transcript":
+            segments = self._rooms.transcript(route.room)
+            if segments is None:
+                return _text(connection, 404, "this server keeps no transcripts: rooms.transcript_segments")
+            return _page(transcript(segments, route.form))
         if len(self._outboxes) >= self._config.limits.connections or self._service.draining:
             return _text(connection, 503, "the server takes no more connections")
         return None
@@ -204,7 +228,7 @@ class Server:
         keys = self._config.keys
         if not keys.publish:
             return True
-        good = (*keys.publish, *keys.watch) if route.kind == "watch" else keys.publish
+        good = (*keys.publish, *keys.watch) if route.kind in ("watch", "transcript") else keys.publish
         given = _key_in(request).encode()
         return any(hmac.compare_digest(given, key.encode()) for key in good)
 
@@ -219,8 +243,12 @@ def _route(request: Request) -> _Route | None:
     if path == "/v1/stream":
         return _Route("publish")
     parts = path.split("/")
-    if len(parts) == 5 and parts[:3] == ["", "v1", "rooms"] and parts[4] == "captions" and parts[3]:
-        return _Route("watch", unquote(parts[3]))
+    if len(parts) == 5 and parts[:3] == ["", "v1", "rooms"] and parts[3]:
+        if parts[4] == "captions":
+            return _Route("watch", unquote(parts[3]))
+        form = transcript_form(parts[4])
+        if form is not None:
+            return _Route("transcript", unquote(parts[3]), form)
     return None
 
 
@@ -237,6 +265,14 @@ def _select_subprotocol(connection: ServerConnection, offered: Sequence[Subproto
     del connection
     ours = Subprotocol(SUBPROTOCOL)
     return ours if ours in offered else None
+
+
+def _page(page: Page) -> Response:
+    headers = Headers(page.headers)
+    if page.status != http.HTTPStatus.NOT_MODIFIED:
+        headers["Content-Length"] = str(len(page.body))
+    headers["Connection"] = "close"
+    return Response(page.status, http.HTTPStatus(page.status).phrase, headers, page.body)
 
 
 def _text(connection: ServerConnection, status: int, text: str, content_type: str = "text/plain") -> Response:

@@ -13,10 +13,10 @@ from captions.listener import BadAudio, Finish, Flush, Heard, Mute, Sound
 from captions.metrics import Metrics
 from captions.rooms import Rooms
 from captions.stream.decode import AudioError, Decoder, decoder_for
-from captions.stream.ear import Packet
 from captions.stream.protocol import native
+from captions.stream.timeline import Packet
 from captions.track import CaptionTrack
-from captions.types import FRAME_S, TrackEvent, samples_in
+from captions.types import FRAME_S, SAMPLE_RATE, TrackEvent, samples_in
 
 __all__ = ["Service", "Session"]
 
@@ -156,13 +156,15 @@ class Session:
         track = self._track(audio.track)
         if track.muted:
             return
-        self._service.engine.tell(Sound(track.handle, Packet(audio.data, arrived_at, audio.captured_at)))
+        packet = Packet(audio.data, arrived_at, audio.captured_at, audio.seq, audio.timestamp, audio.level)
+        self._service.engine.tell(Sound(track.handle, packet))
         if not track.live:
             await self._hold_back(track, audio.data)
 
     async def _hold_back(self, track: _Published, data: bytes) -> None:
         """Read on only when the track has room again: the client's socket fills up, and it waits."""
-        track.captions.pending_samples += track.decoder.samples_in(data)
+        decoder = track.decoder
+        track.captions.pending_samples += decoder.ticks_in(data) * SAMPLE_RATE // decoder.clock_rate
         most = samples_in(self._service.limits.pending_audio_s)
         while track.captions.pending_samples > most and not track.gone:
             track.progressed.clear()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from captions.listener import Arrived, BadAudio, Heard
 from captions.metrics import Metrics
@@ -24,6 +26,15 @@ from captions.types import (
 from captions.vad.gate import SpurtEnded, SpurtStarted
 
 __all__ = ["CaptionTrack"]
+
+
+@dataclass(slots=True)
+class _Spurt:
+    """A spurt whose words are not all out: when its first and last speech arrived, and whether any text was shown."""
+
+    began_at: float
+    ended_at: float | None = None
+    shown: bool = False
 
 
 class CaptionTrack:
@@ -55,8 +66,7 @@ class CaptionTrack:
         self._clock_offset: float | None = None
         self._new_words: list[Word] = []
         self._dealt_to = 0
-        self._spurt_arrived_at: float | None = None
-        self._speech_ended_at: float | None = None
+        self._spurts: deque[_Spurt] = deque()
         self.speaking = False
         self.pending_samples = 0
 
@@ -69,10 +79,10 @@ class CaptionTrack:
                     self._captures.arrived(end, captured_at + seconds(end - start))
             case SpurtStarted(at):
                 self._speech(True, at)
-                self._spurt_arrived_at = self._arrivals.at(at)
+                self._spurts.append(_Spurt(self._arrivals.at(at)))
             case SpurtEnded(at):
                 self._speech(False, at)
-                self._speech_ended_at = self._arrivals.at(at)
+                self._spurts[-1].ended_at = self._arrivals.at(at)
             case BadAudio(message, samples):
                 self.pending_samples -= samples
                 self._error("bad_audio", message)
@@ -142,8 +152,8 @@ class CaptionTrack:
             if caption.final and caption.words:
                 self._metrics.segments.inc()
             self._emit(self._segment(caption, latency))
-        if ends_spurt:
-            self._spurt_arrived_at = self._speech_ended_at = None
+        if ends_spurt and self._spurts:
+            self._spurts.popleft()
 
     def _segment(self, caption: Caption, latency: native.Latency) -> native.Segment:
         return native.Segment(
@@ -175,12 +185,13 @@ class CaptionTrack:
             capture_to_caption = now - (self._captures.at(self._new_words[-1].end) + self._clock_offset)
         self._new_words.clear()
         first_partial = ttfs = None
-        if self._spurt_arrived_at is not None and (caption.words or caption.tentative):
-            first_partial = max(0.0, now - self._spurt_arrived_at)
-            self._spurt_arrived_at = None
+        spurt = self._spurts[0] if self._spurts else None
+        if spurt is not None and not spurt.shown and (caption.words or caption.tentative):
+            spurt.shown = True
+            first_partial = max(0.0, now - spurt.began_at)
             self._metrics.first_partial_seconds.observe(first_partial)
-        if ends_spurt and caption.final and self._speech_ended_at is not None:
-            ttfs = max(0.0, now - self._speech_ended_at)
+        if spurt is not None and spurt.ended_at is not None and ends_spurt and caption.final:
+            ttfs = max(0.0, now - spurt.ended_at)
             self._metrics.ttfs_seconds.observe(ttfs)
         return native.Latency(
             **({} if parts is None else _in_ms(parts)),

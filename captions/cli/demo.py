@@ -19,7 +19,7 @@ from captions.client import Client
 from captions.stream.opus import OPUS_CLOCK, OpusEncoder
 from captions.stream.protocol.native import Error, Participant, Segment, Stopped
 
-__all__ = ["TWO_CITIES", "add_to"]
+__all__ = ["TWO_CITIES", "add_to", "clip"]
 
 PACKET_S = 0.02
 TRACK = "dickens"
@@ -92,11 +92,12 @@ async def _send(client: Client) -> float:
 
 def _packets() -> Iterator[bytes]:
     encoder = OpusEncoder()
-    for block in blocks(_clip(), int(OPUS_CLOCK * PACKET_S), OPUS_CLOCK):
+    for block in blocks(clip(), int(OPUS_CLOCK * PACKET_S), OPUS_CLOCK):
         yield encoder.encode(block)
 
 
-def _clip() -> Path:
+def clip() -> Path:
+    """The package's recording: 44 s at 48 kHz."""
     import moonshine_voice
 
     return Path(moonshine_voice.get_assets_path()) / "two_cities.wav"

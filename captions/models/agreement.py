@@ -35,28 +35,29 @@ class Agreement:
     """One utterance. Call `update` with each reading of all its words so far, then `close` with the last one.
 
     The last `unsteady` words of a reading lie at the edge of the audio, where the model guesses: they are neither
-    committed nor shown.
+    committed nor shown. Only the very first text of an utterance is shown but for its last word: people wait for it.
     """
 
     def __init__(self, unsteady: int) -> None:
         self._unsteady = unsteady
         self._committed: list[str] = []
         self._previous: list[str] = []
+        self._begun = False
 
     def update(self, words: Sequence[str]) -> Reading:
         """A reading of the utterance so far."""
         behind = self._behind_committed(words)
-        edge = max(0, len(behind) - self._unsteady)
-        steady, unsteady = behind[:edge], behind[edge:]
+        steady = max(0, len(behind) - self._unsteady)
         agreed = 0
-        for ours, theirs in zip(self._previous, steady, strict=False):
+        for ours, theirs in zip(self._previous, behind[:steady], strict=False):
             if spoken(ours) != spoken(theirs):
                 break
             agreed += 1
-        new = tuple(steady[:agreed])
-        self._committed += new
+        shown = steady if self._begun else max(0, len(behind) - 1)
+        self._begun = self._begun or shown > 0
+        self._committed += behind[:agreed]
         self._previous = behind[agreed:]
-        return Reading(new, tuple(steady[agreed:]), tuple(unsteady))
+        return Reading(tuple(behind[:agreed]), tuple(behind[agreed:shown]), tuple(behind[shown:]))
 
     def close(self, words: Sequence[str]) -> tuple[str, ...]:
         """The last reading: all its words behind the committed ones, which stand whatever it says of them."""

@@ -1,7 +1,12 @@
-"""One track on its way from packets to frames: decodes, keeps the media clock, cuts 80 ms frames and VAD chunks.
+"""One track on its way from packets to frames: orders, decodes, cuts 80 ms frames and VAD chunks, sleeps in silence.
 
-Sans-I/O and without a detector: `advance` gives at most one frame and leaves the VAD chunks that have become full to
+Sans-I/O and without a detector: `advance` gives at most one frame, and leaves the VAD chunks that have become full to
 whoever runs the detector for many tracks at once.
+
+    AWAKE    surely silent for long, and nobody speaks  -> ASLEEP
+    ASLEEP   a packet that may be speech                -> AWAKE: what was kept is decoded first
+
+Asleep, packets are kept undecoded, the last second of them, so that the pre-roll of the next speech is there.
 """
 
 from __future__ import annotations
@@ -13,88 +18,98 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from captions.stream.decode import Decoder
-from captions.types import FRAME_SAMPLES, SAMPLE_RATE, Frame, Gap
+from captions.stream.decode import AudioError, Decoder
+from captions.stream.timeline import Lost, Packet, Sound, Timeline, Unsent
+from captions.types import FRAME_SAMPLES, SAMPLE_RATE, Frame, Gap, samples_in
 from captions.vad.silero import CHUNK_SAMPLES, VAD_RATE
 
-__all__ = ["CHUNK_SPAN", "Ear", "Packet"]
+__all__ = ["CHUNK_SPAN", "Chunk", "Ear"]
 
 CHUNK_SPAN = CHUNK_SAMPLES * SAMPLE_RATE // VAD_RATE
 """The samples at 24 kHz that one VAD chunk spans."""
 
+KEPT_SAMPLES = samples_in(1.0)
+SLEEPS_AFTER_SAMPLES = samples_in(0.5)
+PLAYED_SILENCE_SAMPLES = samples_in(1.0)
+
 
 @dataclass(frozen=True, slots=True)
-class Packet:
-    """One message's audio, undecoded, when it arrived, and when its sender says it began to capture it."""
+class Chunk:
+    """512 samples at 16 kHz for the detector, from media position `start`; `fresh` if audio before it is missing."""
 
-    data: bytes
-    arrived_at: float
-    captured_at: float | None = None
+    pcm: NDArray[np.float32]
+    start: int
+    fresh: bool
 
 
 class Ear:
-    """One track. `push` packets, then `advance` while it `has_more`, taking every `chunk` in between.
+    """One track. `push` packets, then `advance` until it `is_done`, taking every `chunk` in between.
 
-    `newest` is the packet taken in last.
+    Set `speaking` to what the speech gate says: a track does not fall asleep in the middle of a spurt. `gaps` are for
+    the caller to take and clear. `newest` is the packet taken in last.
     """
 
-    def __init__(self, decoder: Decoder) -> None:
+    def __init__(self, decoder: Decoder, *, skips_silence: bool = True) -> None:
+        self.timeline = Timeline(decoder.clock_rate, decoder.ticks_in)
+        self.speaking = False
+        self.newest = Packet(b"", 0.0)
+        self.gaps: list[Gap] = []
+        self.concealed = 0
         self._decoder = decoder
-        self._packets: deque[Packet] = deque()
+        self._skips_silence = skips_silence
+        self._asleep = False
+        self._silent_for = 0
+        self._kept: deque[Sound] = deque()
+        self._kept_samples = 0
+        self._awoken: deque[Sound] = deque()
         self._decoded: NDArray[np.float32] = np.empty(0, np.float32)
         self._decoded_from = 0
-        self.newest = Packet(b"", 0.0)
+        self._passed_over = False
+        self._blank = True
         self._frame = np.empty(FRAME_SAMPLES, np.float32)
         self._filled = 0
         self._frame_start = 0
-        self._to_vad = soxr.ResampleStream(SAMPLE_RATE, VAD_RATE, 1, dtype="float32", quality="LQ")
+        self._to_vad = _to_vad_rate()
         self._vad_pcm: NDArray[np.float32] = np.empty(0, np.float32)
         self._vad_position = 0
+        self._vad_fresh = False
 
     @property
     def position(self) -> int:
         """The media position up to which audio was taken in (samples)."""
+        if self._asleep and self._kept:
+            return self._kept[-1].start + self._kept[-1].samples
         return self._frame_start + self._filled
 
     @property
-    def has_more(self) -> bool:
-        """Whether `advance` has anything left to take in."""
-        return bool(self._packets) or self._decoded_from < len(self._decoded)
-
-    @property
-    def pending(self) -> int:
-        """Packets not taken in yet."""
-        return len(self._packets)
+    def is_done(self) -> bool:
+        """Whether `advance` found nothing more to take in; packets that wait for earlier ones do not count."""
+        return self._blank
 
     def push(self, packet: Packet) -> None:
-        self._packets.append(packet)
+        self.timeline.push(packet)
+        self._blank = False
 
-    def drop_oldest(self) -> Gap:
-        """Give up the packet that has waited longest; the media clock goes on as if it had been heard."""
-        lost = self._decoder.samples_in(self._packets.popleft().data)
-        start = self.position
-        self._begin_frame(start + lost)
-        self._vad_pcm = self._vad_pcm[:0]
-        self._vad_position = start + lost
-        return Gap(start, start + lost, "overload")
+    def drop_oldest(self) -> None:
+        """Give up the packet that has waited longest: a gap."""
+        item = self.timeline.drop_oldest()
+        if item is not None:
+            self.gaps.append(Gap(item.start, item.start + item.samples, "overload"))
+            self._jump(item.start + item.samples)
 
     def advance(self) -> Frame | None:
         """Take in audio up to the end of the frame under way; the frame, if it is full then.
 
         Raises:
-            AudioError: a packet cannot be decoded; it is dropped and the next call goes on behind it.
+            AudioError: a packet cannot be decoded; it is passed over and the next call goes on behind it.
         """
         while self._filled < FRAME_SAMPLES:
-            if self._decoded_from == len(self._decoded):
-                if not self._packets:
-                    return None
-                packet = self._packets.popleft()
-                self._decoded = self._decoder.decode(packet.data)
-                self._decoded_from = 0
-                self.newest = packet
+            if self._decoded_from == len(self._decoded) and not self._take_next():
+                self._blank = True
+                return None
             taken = self._decoded[self._decoded_from : self._decoded_from + FRAME_SAMPLES - self._filled]
             self._decoded_from += len(taken)
-            self._take(taken)
+            self._add(taken)
         frame = Frame(self._frame_start, self._frame, self.newest.arrived_at)
         self._begin_frame(frame.end)
         return frame
@@ -103,22 +118,122 @@ class Ear:
         """The frame under way, filled up with silence, if it has any audio. The clock stays where the audio ended."""
         if not self._filled:
             return None
-        end = self.position
+        end = self._frame_start + self._filled
         self._frame[self._filled :] = 0.0
         frame = Frame(self._frame_start, self._frame, now)
         self._begin_frame(end)
         return frame
 
-    def chunk(self) -> tuple[NDArray[np.float32], int] | None:
-        """The next full VAD chunk [512] at 16 kHz and the media position of its first sample."""
+    def chunk(self) -> Chunk | None:
+        """The next full VAD chunk."""
         if len(self._vad_pcm) < CHUNK_SAMPLES:
             return None
-        chunk, self._vad_pcm = self._vad_pcm[:CHUNK_SAMPLES], self._vad_pcm[CHUNK_SAMPLES:]
-        start = self._vad_position
+        chunk = Chunk(self._vad_pcm[:CHUNK_SAMPLES], self._vad_position, self._vad_fresh)
+        self._vad_pcm = self._vad_pcm[CHUNK_SAMPLES:]
         self._vad_position += CHUNK_SPAN
-        return chunk, start
+        self._vad_fresh = False
+        return chunk
 
-    def _take(self, pcm: NDArray[np.float32]) -> None:
+    def _take_next(self) -> bool:
+        """Decode the next stretch of the timeline into `_decoded`. False: there is none yet."""
+        while True:
+            if self._awoken:
+                self._decode(self._awoken.popleft())
+                return True
+            match self.timeline.pop():
+                case None:
+                    return False
+                case Unsent(start, samples, lost):
+                    if lost:
+                        self.gaps.append(Gap(start, start + samples, "loss"))
+                    if self._play_silence(start, samples):
+                        return True
+                case Lost(start, samples, behind):
+                    if not self._asleep:
+                        self.concealed += samples
+                        self._set(start, self._decoder.conceal(samples, behind.data))
+                        return True
+                case Sound() as sound:
+                    if not self._sleeps_through(sound):
+                        self._decode(sound)
+                        return True
+
+    def _decode(self, sound: Sound) -> None:
+        self.newest = sound.packet
+        try:
+            self._set(sound.start, self._decoder.decode(sound.packet.data))
+        except AudioError:
+            self._set(sound.start, self._decoder.conceal(sound.samples, b""))
+            raise
+
+    def _play_silence(self, start: int, samples: int) -> bool:
+        """Silence nobody sent: played as far as the speech gate needs it to close, the rest passed over."""
+        if self._asleep:
+            return False
+        self._silent_for += samples
+        played = min(samples, PLAYED_SILENCE_SAMPLES) if self.speaking else 0
+        self._passed_over = played < samples
+        if played < samples and self._skips_silence:
+            self._fall_asleep()
+        if played == 0:
+            return False
+        self._set(start, np.zeros(played, np.float32))
+        return True
+
+    def _sleeps_through(self, sound: Sound) -> bool:
+        """Whether this packet is not decoded now. Falls asleep and wakes up."""
+        if not self._skips_silence:
+            return False
+        silent = self._decoder.surely_silent(sound.packet.data, sound.packet.level)
+        if not self._asleep:
+            self._silent_for = self._silent_for + sound.samples if silent else 0
+            if self.speaking or self._silent_for <= SLEEPS_AFTER_SAMPLES:
+                return False
+            self._fall_asleep()
+        self.newest = sound.packet
+        self._kept.append(sound)
+        self._kept_samples += sound.samples
+        while self._kept_samples > KEPT_SAMPLES:
+            self._kept_samples -= self._kept.popleft().samples
+        self._passed_over = True
+        if not silent:
+            self._asleep = False
+            self._silent_for = 0
+            self._awoken.extend(self._kept)
+        return True
+
+    def _fall_asleep(self) -> None:
+        self._asleep = True
+        self._kept.clear()
+        self._kept_samples = 0
+
+    def _set(self, start: int, pcm: NDArray[np.float32]) -> None:
+        """Audio from media position `start`; a jump there, if something before it was passed over.
+
+        Only then: a resampler holds back some samples, so decoded audio may run a little behind the timeline.
+        """
+        if self._passed_over:
+            self._jump(start)
+            self._passed_over = False
+        self._decoded = pcm
+        self._decoded_from = 0
+
+    def _jump(self, position: int) -> None:
+        """Go on from another media position: the frame under way is lost, which held silence or damage.
+
+        Frames and chunks stay on the grid they would be on without the jump, so that a track is heard the same
+        whether its silence was decoded or not.
+        """
+        self._begin_frame(position - position % FRAME_SAMPLES)
+        self._filled = position % FRAME_SAMPLES
+        self._frame[: self._filled] = 0.0
+        self._decoded_from = len(self._decoded)
+        self._to_vad = _to_vad_rate()
+        self._vad_position = position - position % CHUNK_SPAN
+        self._vad_pcm = np.zeros(position % CHUNK_SPAN * VAD_RATE // SAMPLE_RATE, np.float32)
+        self._vad_fresh = True
+
+    def _add(self, pcm: NDArray[np.float32]) -> None:
         self._frame[self._filled : self._filled + len(pcm)] = pcm
         self._filled += len(pcm)
         resampled = self._to_vad.resample_chunk(pcm)
@@ -128,3 +243,7 @@ class Ear:
         self._frame_start = start
         self._frame = np.empty(FRAME_SAMPLES, np.float32)
         self._filled = 0
+
+
+def _to_vad_rate() -> soxr.ResampleStream:
+    return soxr.ResampleStream(SAMPLE_RATE, VAD_RATE, 1, dtype="float32", quality="LQ")

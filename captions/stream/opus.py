@@ -13,12 +13,13 @@ from opuslib_next.api import decoder as libopus
 
 from captions.types import SAMPLE_RATE, Pcm
 
-__all__ = ["OPUS_CLOCK", "OpusDecoder", "OpusEncoder", "OpusError"]
+__all__ = ["OPUS_CLOCK", "OpusDecoder", "OpusEncoder", "OpusError", "samples_in_packet"]
 
 OPUS_CLOCK = 48_000
 """The RTP clock of every Opus stream (RFC 7587)."""
 
 _LONGEST_PACKET_SAMPLES = SAMPLE_RATE * 120 // 1_000
+_SHORTEST_SAMPLES = SAMPLE_RATE * 5 // 2_000
 
 
 class OpusError(Exception):
@@ -52,18 +53,59 @@ class OpusDecoder:
             raise OpusError(f"not an Opus packet (libopus error {samples})")
         return self._pcm[:samples].copy()
 
-    def samples_in(self, packet: bytes) -> int:
-        """A packet's length in samples at 24 kHz, by its first bytes; 0 for what is no packet."""
-        samples: int = libopus.libopus_get_nb_samples(self._state, packet, len(packet))
-        return max(0, samples)
+    def conceal(self, samples: int, behind: bytes) -> Pcm:
+        """Stand-in for lost audio: its end from the spare copy that the packet `behind` may carry (in-band FEC), the
+        rest from what was heard last.
+        """
+        spare = min(samples_in_packet(behind), samples)
+        parts = []
+        if samples > spare:
+            parts.append(self._conceal(b"", samples - spare))
+        if spare:
+            parts.append(self._conceal(behind, spare))
+        return np.concatenate(parts) if parts else np.empty(0, np.float32)
+
+    def _conceal(self, behind: bytes, samples: int) -> Pcm:
+        """`samples`, which libopus wants in whole 2.5 ms, out of a packet's spare copy or of nothing."""
+        pcm = np.zeros(samples, np.float32)
+        made = 0
+        while made < samples:
+            wanted = min(samples - made, _LONGEST_PACKET_SAMPLES) // _SHORTEST_SAMPLES * _SHORTEST_SAMPLES
+            if wanted == 0:
+                break
+            got = libopus.libopus_decode_float(
+                self._state, behind or None, len(behind), self._pcm_pointer, wanted, 1 if behind else 0
+            )
+            if got <= 0:
+                break
+            pcm[made : made + got] = self._pcm[:got]
+            made += got
+        return pcm
+
+
+def samples_in_packet(packet: bytes) -> int:
+    """A packet's length in samples at 24 kHz, by its first bytes (RFC 6716, section 3.1); 0 for what is no packet."""
+    if not packet:
+        return 0
+    frames: int = libopus.libopus_packet_get_nb_frames(packet, len(packet))
+    if frames <= 0:
+        return 0
+    samples: int = frames * libopus.libopus_packet_get_samples_per_frame(packet, SAMPLE_RATE)
+    return samples if samples <= _LONGEST_PACKET_SAMPLES else 0
 
 
 class OpusEncoder:
     """One mono stream for clients and tests: voice, 20 ms a packet unless told otherwise."""
 
-    def __init__(self, sample_rate: int = OPUS_CLOCK, bitrate: int = 32_000) -> None:
+    def __init__(
+        self, sample_rate: int = OPUS_CLOCK, bitrate: int = 32_000, *, fec_loss_percent: int = 0, dtx: bool = False
+    ) -> None:
         self._encoder = opuslib_next.Encoder(sample_rate, 1, opuslib_next.APPLICATION_VOIP)
         self._encoder.bitrate = bitrate
+        self._encoder.dtx = int(dtx)
+        if fec_loss_percent:
+            self._encoder.inband_fec = 1
+            self._encoder.packet_loss_perc = fec_loss_percent
 
     def encode(self, pcm: Pcm) -> bytes:
         """One packet of exactly these samples: 2.5, 5, 10, 20, 40 or 60 ms of them."""

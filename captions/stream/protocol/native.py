@@ -17,6 +17,7 @@ __all__ = [
     "Audio",
     "CaptionWord",
     "ClientMessage",
+    "Codec",
     "Encoding",
     "Error",
     "ErrorCode",
@@ -61,8 +62,8 @@ ErrorCode: TypeAlias = Literal[
     "model_failed",
     "draining",
 ]
-Id: TypeAlias = Annotated[str, Meta(max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
-Label: TypeAlias = Annotated[str, Meta(max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Id: TypeAlias = Annotated[str, Meta(max_length=128, pattern=r"^[^\x00-\x1f\x7f]+\Z")]
+Label: TypeAlias = Annotated[str, Meta(max_length=256, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
 
 
 class ProtocolError(Exception):
@@ -104,7 +105,7 @@ class Audio(_Message, frozen=True):
     """Audio of a track: one Opus packet, or any whole number of PCM samples.
 
     `seq` and `timestamp` are those of RTP; `captured_at` is the sender's clock in seconds when the first sample was
-    captured.
+    captured; `level` is its loudness in -dBov (RFC 6464), by which silence need not be decoded.
     """
 
     track: Id
@@ -112,6 +113,7 @@ class Audio(_Message, frozen=True):
     seq: Annotated[int, Meta(ge=0, le=0xFFFF)] | None = None
     timestamp: Annotated[int, Meta(ge=0, le=0xFFFFFFFF)] | None = None
     captured_at: float | None = None
+    level: Annotated[int, Meta(ge=0, le=127)] | None = None
 
 
 class Mute(_Message, frozen=True):
@@ -243,7 +245,13 @@ ServerMessage: TypeAlias = Ready | Started | Segment | SpeechNotice | Flushed | 
 
 
 class _TrackOnly(Struct):
-    track: Id | None = None
+    """The track that an invalid message speaks of, so that the error reaches who is at fault."""
+
+    track: object = None
+
+    @property
+    def named(self) -> str | None:
+        return self.track if isinstance(self.track, str) and len(self.track) <= 128 else None
 
 
 _msgpack_client: msgspec.msgpack.Decoder[ClientMessage] = msgspec.msgpack.Decoder(ClientMessage)
@@ -263,11 +271,12 @@ def decode_client(data: bytes, encoding: Encoding) -> ClientMessage:
         ProtocolError: `unknown_type` for a type the protocol does not have, `unsupported_audio` for a codec, rate or
             channel count it cannot take, else `bad_message`.
     """
-    decoder = _msgpack_client if encoding == "msgpack" else _json_client
+    message, track = (_msgpack_client, _msgpack_track) if encoding == "msgpack" else (_json_client, _json_track)
     try:
-        return decoder.decode(data)
-    except msgspec.ValidationError as error:
-        raise ProtocolError(_code_of(error), str(error), _track_named_in(data, encoding)) from None
+        try:
+            return message.decode(data)
+        except msgspec.ValidationError as error:
+            raise ProtocolError(_code_of(error), str(error), track.decode(data).named) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         what = "MessagePack" if encoding == "msgpack" else "JSON"
         raise ProtocolError("bad_message", f"not a {what} message: {error}") from None
@@ -280,15 +289,6 @@ def _code_of(error: msgspec.ValidationError) -> ErrorCode:
     return "unsupported_audio" if where in ("codec", "sample_rate", "channels") else "bad_message"
 
 
-def _track_named_in(data: bytes, encoding: Encoding) -> str | None:
-    """The track that an invalid message speaks of, so that the error reaches who is at fault."""
-    decoder = _msgpack_track if encoding == "msgpack" else _json_track
-    try:
-        return decoder.decode(data).track
-    except msgspec.ValidationError:
-        return None
-
-
 def decode_server(data: bytes | str) -> ServerMessage:
     """One message of a server, in whichever encoding: for clients.
 
@@ -297,7 +297,7 @@ def decode_server(data: bytes | str) -> ServerMessage:
     """
     try:
         return _json_server.decode(data) if isinstance(data, str) else _msgpack_server.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ProtocolError("bad_message", str(error)) from None
 
 

@@ -1,0 +1,58 @@
+"""`bench latency`: one clip through a server in real time, every figure of design section 8."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from bench.clips import Clip, read_pcm, two_cities
+from bench.commands.console import finish, progress, show
+from bench.commands.servers import add_server_options, add_wire_options, settings_of, target_of
+from bench.events import write_logs
+from bench.results import Result
+from bench.session import run_pass, to_run
+from bench.truth import read_truth
+
+__all__ = ["add_to", "clip_of"]
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "latency",
+        help="every latency figure of one clip in real time",
+        description="Send real speech whose word times are known to a server, in real time, and compute every figure of "
+        "docs/benchmarks.md from what came back: word latency and its parts, first partial, time to final segment, "
+        "erasure, word error rate, word-time and speech-boundary errors, processor time.",
+    )
+    add_server_options(parser)
+    add_wire_options(parser)
+    parser.add_argument("--audio", type=Path, metavar="FILE", help="any audio file (default: two_cities.wav)")
+    parser.add_argument("--truth", type=Path, metavar="JSON", help="its gold words, as `bench truth` makes them")
+    parser.add_argument("--seconds", type=float, help="only so much of the clip")
+    parser.add_argument("--warm-up", type=float, default=2.0, metavar="S", help="leave out the first words (default: 2 s)")
+    parser.add_argument("--tracks", type=int, default=1, help="the same clip on several tracks at once (default: 1)")
+    parser.add_argument("--events", type=Path, metavar="FILE", help="keep what was observed, for `bench score`")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    clip = clip_of(arguments.audio, arguments.truth, arguments.seconds)
+    tracks = [(clip, 0.005 * (number % 4)) for number in range(arguments.tracks)]
+    with target_of(arguments) as (target, server), progress(f"{clip.name} in real time", clip.duration_s) as tick:
+        done = run_pass(target, tracks, server, arguments.warm_up, tick=tick)
+    if arguments.events is not None:
+        write_logs(arguments.events, done.logs)
+    measured = to_run(clip.name, done)
+    show(measured)
+    settings = settings_of(arguments) | {"truth": clip.truth.made}
+    return finish(Result("latency", f"Latency on {clip.name}", settings, [measured]))
+
+
+def clip_of(audio: Path | None, truth: Path | None, seconds: float | None) -> Clip:
+    """The clip the options mean.
+
+    Raises:
+        CommandError, OSError, msgspec.DecodeError: a file is at fault.
+    """
+    clip = two_cities() if audio is None or truth is None else Clip(audio.stem, read_pcm(audio), read_truth(truth))
+    return clip if seconds is None else clip.cut(0.0, min(seconds, clip.duration_s))

@@ -1,0 +1,105 @@
+"""Checkpoints of random weights in Kyutai's format: the 1B's shape for cost, and a small one. They recognise nothing.
+
+Shapes: the 1B's as in Kyutai's published server configuration (`config-stt-en_fr-hf.toml`) and model card.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("NO_TORCH_COMPILE", "1")
+
+import sentencepiece
+import torch
+from moshi.models import loaders
+from safetensors.torch import save_file
+
+__all__ = ["LM_1B", "MIMI_1B", "write_random_checkpoint"]
+
+MIMI_1B: dict[str, Any] = loaders._mimi_config
+
+LM_1B: dict[str, Any] = {
+    "card": 2048,
+    "n_q": 32,
+    "dep_q": 0,
+    "delays": [0] * 33,
+    "dim": 2048,
+    "text_card": 8000,
+    "existing_text_padding_id": 3,
+    "num_heads": 16,
+    "num_layers": 16,
+    "hidden_scale": 4.125,
+    "causal": True,
+    "layer_scale": None,
+    "context": 750,
+    "max_period": 100_000.0,
+    "gating": "silu",
+    "norm": "rms_norm_f32",
+    "positional_embedding": "rope",
+    "depformer_multi_linear": True,
+    "depformer_pos_emb": "none",
+    "depformer_weights_per_step": True,
+    "extra_heads_num_heads": 4,
+    "extra_heads_dim": 6,
+}
+
+FILES: dict[str, Any] = {
+    "model_type": "stt",
+    "moshi_name": "model.safetensors",
+    "mimi_name": "mimi.safetensors",
+    "mimi_config_name": "mimi.json",
+    "tokenizer_name": "tokenizer.model",
+    "stt_config": {"audio_delay_seconds": 0.5, "audio_silence_prefix_seconds": 0.0},
+}
+
+BLOCK = 1 << 20
+"""Random values drawn; a weight repeats them, which costs the same to multiply and far less to make."""
+
+
+def write_random_checkpoint(folder: Path, lm: dict[str, Any], mimi: dict[str, Any], seed: int = 1) -> Path:
+    """Write a checkpoint of these shapes into `folder`, if it is not there yet, and return the folder."""
+    if (folder / "config.json").exists():
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    block = torch.randn(BLOCK, generator=torch.Generator().manual_seed(seed))
+    lm_state = loaders.LMModel(**lm, device="meta", dtype=torch.bfloat16).state_dict()
+    save_file({name: _fill(name, t, block, torch.bfloat16) for name, t in lm_state.items()}, folder / FILES["moshi_name"])
+    mimi_state = loaders.get_mimi(None, mimi, num_codebooks=lm["n_q"]).state_dict()
+    save_file({name: _fill(name, t, block, torch.float32) for name, t in mimi_state.items()}, folder / FILES["mimi_name"])
+    (folder / FILES["mimi_config_name"]).write_text(json.dumps(mimi))
+    (folder / FILES["tokenizer_name"]).write_bytes(_tokenizer(lm["text_card"]))
+    (folder / "config.json").write_text(json.dumps(lm | FILES))
+    return folder
+
+
+def _fill(name: str, like: torch.Tensor, block: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Unit variance from layer to layer; norms and scales 1, biases 0."""
+    if name.endswith(("alpha", "scale", "cluster_usage", "_initialized")) or "norm" in name:
+        return torch.full(like.shape, 0.0 if name.endswith("bias") else 1.0, dtype=dtype)
+    if name.endswith("bias"):
+        return torch.zeros(like.shape, dtype=dtype)
+    fan_in = like[0].numel() if like.dim() > 1 and "emb" not in name else 1
+    values = (block * fan_in**-0.5).to(dtype)
+    copies = -(-like.numel() // BLOCK)
+    return values.repeat(copies)[: like.numel()].view(like.shape)
+
+
+def _tokenizer(pieces: int) -> bytes:
+    """Sentencepiece with the special ids of Kyutai's (0 unknown, 3 padding) and made-up words, `pieces` in all."""
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=(f"w{number}" for number in range(pieces)),
+        model_writer=model,
+        model_type="word",
+        vocab_size=pieces,
+        unk_id=0,
+        bos_id=1,
+        eos_id=2,
+        pad_id=3,
+        minloglevel=2,
+    )
+    return model.getvalue()

@@ -1,0 +1,127 @@
+"""Servers the harness starts for itself: ours, which can be asked how it is, and any peer by its command."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from bench import process
+from bench.load import LoadError
+
+__all__ = ["OwnServer", "PeerServer", "own_server", "peer_server"]
+
+_STOP_S = 20.0
+
+
+class PeerServer:
+    """A server in a process of its own; `cpu_s` and `resident_mb` are those of it and its children."""
+
+    def __init__(self, url: str, child: subprocess.Popen[str]) -> None:
+        self.url = url
+        self._child = child
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    def cpu_s(self) -> float:
+        return process.cpu_s(self.pid)
+
+    def resident_mb(self) -> float:
+        return process.resident_mb(self.pid)
+
+
+class OwnServer(PeerServer):
+    """Ours. `model` is what it says it runs."""
+
+    def __init__(self, url: str, child: subprocess.Popen[str], model: str) -> None:
+        super().__init__(url, child)
+        self.model = model
+
+    def health(self) -> dict[str, float]:
+        """Tasks, threads, files, resident_mb and objects, after a collection of garbage."""
+        assert self._child.stdin is not None
+        self._child.stdin.write("\n")
+        self._child.stdin.flush()
+        return {name: float(value) for name, value in _line(self._child).items()}
+
+
+@contextmanager
+def own_server(
+    model: str = "auto", lanes: int = 0, step_ms: float = 27.0, core: int | None = None
+) -> Iterator[OwnServer]:
+    """A captions server on a free port; `model` as `captions serve` takes it, or "speaking" (see speaking_model).
+
+    Raises:
+        LoadError: it did not start; its last line says why.
+    """
+    command = [sys.executable, "-m", "bench.server_process", "--model", model, "--lanes", str(lanes)]
+    command += ["--step-ms", str(step_ms), *(["--core", str(core)] if core is not None else [])]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True) as child:
+        try:
+            ready = _line(child)
+            yield OwnServer(ready["url"], child, ready["model"])
+        finally:
+            assert child.stdin is not None
+            child.stdin.close()
+            _stop(child)
+
+
+@contextmanager
+def peer_server(
+    command: str, port: int, environment: Mapping[str, str], scheme_host: str = "ws://127.0.0.1", within_s: float = 180.0
+) -> Iterator[PeerServer]:
+    """Any other server: `command` is run without a shell, and it is up once `port` takes connections.
+
+    Raises:
+        LoadError: it ended, or was not up in time.
+    """
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(
+        shlex.split(command), stdout=quiet, stderr=quiet, text=True, env={**os.environ, **environment}
+    ) as child:
+        try:
+            _wait_for_port(child, port, within_s)
+            yield PeerServer(f"{scheme_host}:{port}", child)
+        finally:
+            child.terminate()
+            _stop(child)
+
+
+def _wait_for_port(child: subprocess.Popen[str], port: int, within_s: float) -> None:
+    until = time.monotonic() + within_s
+    while time.monotonic() < until:
+        if child.poll() is not None:
+            raise LoadError(f"the peer's command ended with status {child.returncode}")
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.2)
+    raise LoadError(f"the peer was not up within {within_s:.0f} s")
+
+
+def _line(child: subprocess.Popen[str]) -> dict[str, Any]:
+    assert child.stdout is not None
+    line = child.stdout.readline()
+    if not line:
+        raise LoadError("the server did not start, or ended: run `captions serve` to see why")
+    message: dict[str, Any] = json.loads(line)
+    return message
+
+
+def _stop(child: subprocess.Popen[str]) -> None:
+    try:
+        child.wait(_STOP_S)
+    except subprocess.TimeoutExpired:
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()

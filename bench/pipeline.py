@@ -1,0 +1,64 @@
+"""Listener, scheduler and model in virtual time, without sockets or threads: what a track's packets come to as words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from captions.config import Config
+from captions.engine import lane_policy
+from captions.listener import Arrived, Finish, Listener, Open, Sound
+from captions.models.model import Model
+from captions.models.runner import Results, Runner
+from captions.models.scheduler import Scheduler
+from captions.stream.decode import Decoder
+from captions.stream.timeline import Packet
+from captions.types import Word
+from captions.vad.gate import GatePolicy, SpurtStarted
+from captions.vad.silero import SileroVad
+
+__all__ = ["Pipeline"]
+
+TURN_S = 0.02
+
+
+class Pipeline:
+    """One server's inside. `hear` a track to its end; `words` are what the model said, `spurts` what the gate did."""
+
+    def __init__(self, model: Model, config: Config, *, skip_silence: bool = True) -> None:
+        self.words: list[Word] = []
+        self.spurts: list[float] = []
+        self.decoded_until = 0
+        self._now = 0.0
+        policy = GatePolicy(config.vad.onset, config.vad.release, config.vad.onset_s, config.vad.hangover_s)
+        self._runner = Runner(model, Scheduler(lane_policy(model, config)), self._said, self._clock)
+        self._listener = Listener(SileroVad(), policy, lambda turn: None, self._clock, skips_silence=skip_silence)
+        self._tracks = 0
+
+    def hear(self, decoder: Decoder, packets: Sequence[Packet]) -> None:
+        """Packets in the order they arrive, at the times they say."""
+        self._tracks += 1
+        track = self._tracks
+        self._listener.tell([Open(track, "bench", decoder, True)])
+        waiting = list(reversed(packets))
+        while waiting:
+            self._now += TURN_S
+            due = []
+            while waiting and waiting[-1].arrived_at <= self._now:
+                due.append(Sound(track, waiting.pop()))
+            self._turn(due)
+        self._turn([Finish(track, "end")])
+
+    def _turn(self, notices: Sequence[Sound | Finish]) -> None:
+        self._listener.tell(notices)
+        turn = self._listener.turn()
+        self.spurts += [event.at / 24_000 for _, event in turn.heard if isinstance(event, SpurtStarted)]
+        self.decoded_until = max([self.decoded_until, *(e.end for _, e in turn.heard if isinstance(e, Arrived))])
+        self._runner.submit(turn.orders)
+        while self._runner.turn():
+            pass
+
+    def _said(self, results: Results) -> None:
+        self.words += [event for _, event in results[0] if isinstance(event, Word)]
+
+    def _clock(self) -> float:
+        return self._now

@@ -1,0 +1,51 @@
+"""What every protocol's client is to the harness: payloads out, payloads in, observations from them. Sans-I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol, TypeAlias
+
+from bench.clips import AudioFormat
+from bench.events import Observation
+
+__all__ = ["Dialect", "Payload", "with_route"]
+
+Payload: TypeAlias = bytes | str
+"""A WebSocket frame: binary or text."""
+
+
+class Dialect(Protocol):
+    """One connection that carries `tracks`.
+
+    Connect to `url` with `headers` and `subprotocols`; send what `opening` gives; then each packet as `audio`, and
+    `finishing` when a track has had its last. Pass every payload that arrives to `receive`, until each track is `Done`.
+    Where `padding` is not None, the server works only while audio comes: send `padding` in real time between
+    `finishing` and `Done`.
+    """
+
+    url: str
+    headers: Mapping[str, str]
+    subprotocols: Sequence[str]
+    audio_format: AudioFormat
+    padding: bytes | None
+
+    def opening(self) -> list[Payload]: ...
+
+    def audio(self, track: str, number: int, data: bytes, captured_at: float) -> Payload:
+        """Packet `number` of a track, counted from 0; its first sample was captured at `captured_at`."""
+
+    def finishing(self, track: str) -> list[Payload]: ...
+
+    def receive(self, payload: Payload, at: float) -> list[Observation]:
+        """What a payload that arrived at `at` says.
+
+        Raises:
+            ValueError: it is not of this protocol.
+        """
+
+
+def with_route(url: str, route: str) -> str:
+    """A server's address with its route, unless it has one."""
+    scheme, separator, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{host}{slash}{path}" if path else f"{scheme}{separator}{host}{route}"

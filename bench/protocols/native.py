@@ -1,0 +1,89 @@
+"""Our own protocol, `/v1/stream`: many tracks on one connection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bench.clips import AudioFormat
+from bench.events import Done, Observation, Seen, SeenWord, SpeechTurn, Trouble
+from bench.metrics import PARTS
+from bench.protocols.dialect import Payload, with_route
+from captions.stream.opus import OPUS_CLOCK
+from captions.stream.protocol import native
+
+__all__ = ["NativeDialect"]
+
+_FIGURES = ("word_latency", *PARTS, "first_partial", "ttfs", "capture_to_caption")
+
+
+class NativeDialect:
+    """See `Dialect`. `room`: the room of all tracks. `clock_at`: the harness's clock, for capture_to_caption."""
+
+    padding: bytes | None = None
+
+    def __init__(
+        self, url: str, key: str | None, tracks: Sequence[str], audio_format: AudioFormat, room: str, clock_at: float
+    ) -> None:
+        self.url = with_route(url, "/v1/stream")
+        self.headers: Mapping[str, str] = {"Authorization": f"Bearer {key}"} if key else {}
+        self.subprotocols: Sequence[str] = [native.SUBPROTOCOL]
+        self.audio_format = audio_format
+        self._tracks = tracks
+        self._room = room
+        self._clock_at = clock_at
+        self._timestamp_step = round(audio_format.packet_s * self._clock_rate)
+
+    @property
+    def _clock_rate(self) -> int:
+        return OPUS_CLOCK if self.audio_format.codec == "opus" else self.audio_format.sample_rate
+
+    def opening(self) -> list[Payload]:
+        starts = [
+            native.Start(self._room, track, self.audio_format.codec, sample_rate=self._clock_rate)
+            for track in self._tracks
+        ]
+        return [*map(_encoded, starts), _encoded(native.Ping(id="clock", sent_at=self._clock_at))]
+
+    def audio(self, track: str, number: int, data: bytes, captured_at: float) -> Payload:
+        timestamp = number * self._timestamp_step & 0xFFFFFFFF
+        return _encoded(native.Audio(track, data, number & 0xFFFF, timestamp, captured_at))
+
+    def finishing(self, track: str) -> list[Payload]:
+        return [_encoded(native.Stop(track))]
+
+    def receive(self, payload: Payload, at: float) -> list[Observation]:
+        try:
+            message = native.decode_server(payload)
+        except native.ProtocolError as error:
+            raise ValueError(str(error)) from None
+        match message:
+            case native.Segment():
+                return [_seen(message, at)]
+            case native.SpeechNotice():
+                return [SpeechTurn(message.track, at, message.speaking, message.at)]
+            case native.Stopped(track=track):
+                return [Done(track, at)]
+            case native.GapNotice(track=track, reason=reason):
+                return [Trouble(track, at, f"gap: {reason}")]
+            case native.Error(track=track, code=code, message=text):
+                return [Trouble(track or "", at, f"{code}: {text}")]
+        return []
+
+
+def _encoded(message: native.ClientMessage) -> Payload:
+    return native.encode(message, "msgpack")
+
+
+def _seen(segment: native.Segment, at: float) -> Seen:
+    latency = segment.latency
+    return Seen(
+        track=segment.track,
+        at=at,
+        unit=segment.id,
+        committed=tuple(SeenWord(word.text, word.start, word.end) for word in segment.words),
+        tentative=tuple(segment.tentative.split()),
+        final=segment.final,
+        server_ms={name: figure for name in _FIGURES if (figure := getattr(latency, name)) is not None},
+    )
+
+

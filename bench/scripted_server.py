@@ -1,0 +1,127 @@
+"""The self-check server: speaks the native protocol, hears nothing, and says its script at exactly the scripted moments.
+
+    python -m bench.scripted_server      prints ws://127.0.0.1:PORT and serves until its standard input ends
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
+
+from bench.events import Seen, SpeechTurn
+from bench.script import PACKET_S, Move, Script, moves, standard_script
+from captions.stream.protocol import native
+
+__all__ = ["ScriptedTrack", "main"]
+
+
+@dataclass(slots=True)
+class ScriptedTrack:
+    """Sans-I/O: tell it of each packet's arrival, take what is due when.
+
+    A move is due its delay after the arrival of the audio it waits for, as the definitions have it.
+    """
+
+    room: str
+    track: str
+    script: Script
+    _moves: list[Move] = field(default_factory=list)
+    _revisions: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._moves = sorted(moves(self.script, self.track), key=lambda move: move.position)
+
+    def heard(self, end: float, at: float) -> list[tuple[float, native.ServerMessage]]:
+        """Audio up to position `end` arrived at `at`. Returns (moment, message) for what that brings."""
+        due = []
+        while self._moves and self._moves[0].position <= end + 1e-9:
+            move = self._moves.pop(0)
+            due.append((at + move.delay_ms / 1_000, self._message(move)))
+        return due
+
+    def _message(self, move: Move) -> native.ServerMessage:
+        what = move.what
+        if isinstance(what, SpeechTurn):
+            return native.SpeechNotice(self.track, what.speaking, what.position)
+        assert isinstance(what, Seen)
+        revision = self._revisions[what.unit] = self._revisions.get(what.unit, -1) + 1
+        words = [native.CaptionWord(word.text, word.start or 0.0, word.end or 0.0) for word in what.committed]
+        return native.Segment(
+            room=self.room,
+            track=self.track,
+            participant=native.Participant(self.track),
+            id=what.unit,
+            revision=revision,
+            final=what.final,
+            start=words[0].start if words else 0.0,
+            end=words[-1].end if words else 0.0,
+            text=" ".join(word.text for word in words),
+            words=words,
+            latency=native.Latency(**dict(what.server_ms)),
+            tentative=" ".join(what.tentative),
+        )
+
+
+class _Session:
+    """One connection: packets in, scripted messages out when they are due."""
+
+    def __init__(self, connection: ServerConnection, script: Script) -> None:
+        self._connection = connection
+        self._script = script
+        self._tracks: dict[str, tuple[ScriptedTrack, int]] = {}
+        self._outbox: asyncio.Queue[native.ServerMessage] = asyncio.Queue()
+        self._loop = asyncio.get_running_loop()
+
+    async def run(self) -> None:
+        writing = asyncio.create_task(self._write())
+        try:
+            async for payload in self._connection:
+                self._obey(native.decode_client(payload if isinstance(payload, bytes) else payload.encode(), "msgpack"))
+        except ConnectionClosed:
+            pass
+        finally:
+            writing.cancel()
+
+    async def _write(self) -> None:
+        while True:
+            await self._connection.send(native.encode(await self._outbox.get(), "msgpack"))
+
+    def _obey(self, message: native.ClientMessage) -> None:
+        match message:
+            case native.Start(room=room, track=name):
+                self._tracks[name] = (ScriptedTrack(room, name, self._script), 0)
+                self._outbox.put_nowait(native.Started(name))
+            case native.Audio(track=name):
+                track, packets = self._tracks[name]
+                self._tracks[name] = (track, packets + 1)
+                for moment, said in track.heard((packets + 1) * PACKET_S, self._loop.time()):
+                    self._at(moment, said)
+            case native.Stop(track=name):
+                self._at(self._loop.time() + self._script.done_ms / 1_000, native.Stopped(name))
+
+    def _at(self, moment: float, message: native.ServerMessage) -> None:
+        put: Callable[[native.ServerMessage], None] = self._outbox.put_nowait
+        self._loop.call_at(moment, put, message)
+
+
+async def _serve(script: Script) -> None:
+    async def session(connection: ServerConnection) -> None:
+        await _Session(connection, script).run()
+
+    async with serve(session, "127.0.0.1", 0, subprotocols=[Subprotocol(native.SUBPROTOCOL)], compression=None) as server:
+        print(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
+        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+
+
+def main() -> None:
+    asyncio.run(_serve(standard_script()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""One measured pass: clips through a server in real time, to a run of figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from bench.clips import Clip, packets_of
+from bench.events import TrackLog
+from bench.intervals import Figure, exact
+from bench.load import LATE_LIMIT_MS, LoadReport, run_load, shares_of
+from bench.metrics import PARTS, Samples, figures, measure, pooled
+from bench.own_server import PeerServer
+from bench.protocols import dialect_for
+from bench.results import Run
+from bench.sender import Target, TrackPlan
+
+__all__ = ["Pass", "cost_figures", "run_pass", "to_run"]
+
+
+@dataclass(slots=True)
+class Pass:
+    """What came of it. `audio_s`: seconds of audio, over all tracks; `cpu_s` None where the server is not ours to see."""
+
+    samples: Samples
+    logs: list[TrackLog]
+    load: LoadReport
+    audio_s: float
+    cpu_s: float | None = None
+    memory_mb: float | None = None
+    by_track: list[Samples] = field(default_factory=list)
+
+
+def run_pass(
+    target: Target,
+    tracks: Sequence[tuple[Clip, float]],
+    server: PeerServer | None = None,
+    warm_up_s: float = 0.0,
+    processes: int = 1,
+    core: int | None = None,
+    tick: Callable[[float], None] = lambda _elapsed_s: None,
+) -> Pass:
+    """Send each clip as a track of its own that begins so many seconds after the start, and measure.
+
+    Raises:
+        LoadError: the server refused, or a sender failed.
+    """
+    names = [f"track{number}" for number in range(len(tracks))]
+    wire = dialect_for(target.protocol, target.url, None, names[:1], target.audio_format, target.language, 0.0)
+    clips = {id(clip): clip for clip, _ in tracks}
+    places = {key: place for place, key in enumerate(clips)}
+    pools = [packets_of(clip.pcm, wire.audio_format) for clip in clips.values()]
+    plans = [
+        TrackPlan(name, places[id(clip)], starts_s, seed=number)
+        for number, (name, (clip, starts_s)) in enumerate(zip(names, tracks, strict=True))
+    ]
+    cpu_before = server.cpu_s() if server is not None else 0.0
+    load = run_load(shares_of(target, pools, plans, processes), core, tick)
+    truths = dict(zip(names, (clip.truth for clip, _ in tracks), strict=True))
+    by_track = [measure(log, truths[log.track], warm_up_s) for log in sorted(load.logs, key=lambda log: log.track)]
+    return Pass(
+        samples=pooled(by_track),
+        logs=load.logs,
+        load=load,
+        audio_s=sum(clip.duration_s for clip, _ in tracks),
+        cpu_s=server.cpu_s() - cpu_before if server is not None else None,
+        memory_mb=server.resident_mb() if server is not None else None,
+        by_track=by_track,
+    )
+
+
+def to_run(name: str, done: Pass) -> Run:
+    """A pass as a run of a result, with what its plots are drawn from."""
+    samples = done.samples
+    series = {
+        "word_latency": {"position_s": [at for at, _ in samples.word_latency_at], "ms": samples.word_latency},
+        "word_latency_reported": {"ms": samples.word_latency_reported},
+        "word_latency_server": {"ms": samples.word_latency_server},
+        "shown_latency": {"ms": samples.shown_latency},
+        "ttfs": {"ms": samples.ttfs},
+        "first_partial": {"ms": samples.first_partial},
+        "late": {"ms": _thinned(done.load.late_ms)},
+        "parts": {part: samples.server.get(part, []) for part in PARTS},
+        "end_error": {"ms": samples.end_error},
+    }
+    notes = []
+    if done.load.harness_limited:
+        notes.append(
+            f"the harness was late itself: p99 {done.load.late_p99_ms:.0f} ms, over {LATE_LIMIT_MS:.0f}; latencies "
+            "count from the moment each packet was really sent, so they hold, but the load was not quite real time"
+        )
+    notes += [f"{samples.troubles.count(trouble)} × {trouble}" for trouble in dict.fromkeys(samples.troubles)]
+    return Run(name, {**figures(samples), **cost_figures(done)}, series, notes)
+
+
+def cost_figures(done: Pass) -> dict[str, Figure]:
+    """What it cost the server, and how well the harness kept time."""
+    found = {
+        "audio_s": exact(done.audio_s, "s"),
+        "late_p99": exact(done.load.late_p99_ms, "ms", len(done.load.late_ms)),
+        "held_up": exact(done.load.held_up_share, ""),
+    }
+    if done.cpu_s is not None:
+        found["server_cpu"] = exact(done.cpu_s, "s")
+        found["server_cpu_per_track"] = exact(done.cpu_s / done.audio_s, "s/s")
+    if done.memory_mb is not None:
+        found["server_memory"] = exact(done.memory_mb, "MB")
+    return found
+
+
+def _thinned(values: Sequence[float], most: int = 2_000) -> list[float]:
+    """Evenly chosen values, for plots."""
+    ordered = sorted(values)
+    if len(ordered) <= most:
+        return ordered
+    return [ordered[place * (len(ordered) - 1) // (most - 1)] for place in range(most)]

@@ -1,0 +1,192 @@
+"""A track's media clock: packets as a network delivers them, in; what to play and what is missing, in order, out.
+
+RTP's sequence numbers and timestamps (RFC 3550; for Opus RFC 7587) say what was lost, what is late and what was never
+sent. Rules:
+
+- A packet that comes early waits until the ones before it have come, or until `WINDOW` later ones have: then those are
+  lost. So order costs no time unless something is missing.
+- A hole of a few packets is to be concealed; a longer one is silence, told as a gap.
+- A jump of the timestamp without a hole in the sequence is silence that was not sent (DTX, mute, push-to-talk).
+- A sequence far off, or a timestamp that runs backwards or far ahead of the time that went by, is a restarted sender:
+  its audio follows on what was heard, after as much silence as it was away.
+- Without sequence numbers and timestamps the order of arrival is the clock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from captions.types import SAMPLE_RATE, samples_in
+
+__all__ = ["Lost", "Packet", "Sound", "Timeline", "TimelineItem", "Unsent"]
+
+WINDOW = 3
+MOST_MISORDERED = 100
+MOST_DROPPED = 3_000
+MOST_CONCEALED_SAMPLES = samples_in(0.12)
+MOST_AHEAD_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """One message's audio, undecoded, and when it arrived.
+
+    `seq` (16 bits) and `timestamp` (32 bits) are RTP's. `captured_at` is the sender's clock at its first sample.
+    `level` is its loudness in -dBov, 0 to 127 (RFC 6464). All four where the sender gives them.
+    """
+
+    data: bytes
+    arrived_at: float
+    captured_at: float | None = None
+    seq: int | None = None
+    timestamp: int | None = None
+    level: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A packet and the media position of its first sample."""
+
+    packet: Packet
+    start: int
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Audio to conceal; the packet behind the hole may carry a spare copy of its end (in-band FEC)."""
+
+    start: int
+    samples: int
+    behind: Packet
+
+
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """Silence; `lost` where it stands for more lost packets than can be concealed."""
+
+    start: int
+    samples: int
+    lost: bool
+
+
+TimelineItem: TypeAlias = Sound | Lost | Unsent
+
+
+class Timeline:
+    """One track. `push` packets as they come, `pop` until None. Late and repeated packets are dropped and counted.
+
+    `clock_rate` is that of the timestamps, and `ticks_of` gives a packet's length by it: the clock is kept in these, so
+    that no rounding adds up.
+    """
+
+    def __init__(self, clock_rate: int, ticks_of: Callable[[bytes], int]) -> None:
+        self._clock_rate = clock_rate
+        self._ticks_of = ticks_of
+        self._early: dict[int, Packet] = {}
+        self._ready: deque[TimelineItem] = deque()
+        self._unordered: deque[Packet] = deque()
+        self._next_seq: int | None = None
+        self._timestamp: int | None = None
+        self._ticks = 0
+        self._base = 0
+        self._arrived_at = 0.0
+        self.late = 0
+        self.repeated = 0
+
+    @property
+    def position(self) -> int:
+        """The media position behind everything placed so far (samples)."""
+        return self._samples(self._ticks)
+
+    @property
+    def pending(self) -> int:
+        """Packets not popped yet."""
+        return len(self._early) + len(self._unordered) + len(self._ready)
+
+    def push(self, packet: Packet) -> None:
+        if packet.seq is None:
+            self._unordered.append(packet)
+            return
+        if self._next_seq is None:
+            self._next_seq = packet.seq
+        seq = _unwrapped(packet.seq, self._next_seq, 16)
+        if not -MOST_MISORDERED <= seq - self._next_seq <= MOST_DROPPED:
+            self._give_up_waiting()
+            self._next_seq = seq
+        if seq < self._next_seq:
+            self.late += 1
+        elif seq in self._early:
+            self.repeated += 1
+        else:
+            self._early[seq] = packet
+
+    def pop(self) -> TimelineItem | None:
+        """The next stretch of the track, in order; None until more packets come."""
+        if not self._ready:
+            if self._unordered:
+                self._place(self._unordered.popleft(), 0)
+            elif self._next_seq is not None and self._early:
+                seq = self._next_seq if self._next_seq in self._early else min(self._early)
+                if seq == self._next_seq or len(self._early) > WINDOW:
+                    self._place(self._early.pop(seq), seq - self._next_seq)
+                    self._next_seq = seq + 1
+        return self._ready.popleft() if self._ready else None
+
+    def drop_oldest(self) -> TimelineItem | None:
+        """Give up what would be popped next, even if something before it may still come."""
+        if not self._ready and not self._unordered and self._early:
+            self._next_seq = min(self._early)
+        return self.pop()
+
+    def _give_up_waiting(self) -> None:
+        """Whatever waits for something before it is placed as it is."""
+        for seq in sorted(self._early):
+            assert self._next_seq is not None
+            self._place(self._early[seq], seq - self._next_seq)
+            self._next_seq = seq + 1
+        self._early.clear()
+
+    def _place(self, packet: Packet, lost_packets: int) -> None:
+        ticks = self._ticks_of(packet.data)
+        hole = self._hole_before(packet, ticks, lost_packets)
+        start = self.position
+        self._ticks += hole
+        heard = self.position
+        if heard > start:
+            if lost_packets and heard - start <= MOST_CONCEALED_SAMPLES:
+                self._ready.append(Lost(start, heard - start, packet))
+            else:
+                self._ready.append(Unsent(start, heard - start, lost_packets > 0))
+        self._ticks += ticks
+        self._ready.append(Sound(packet, heard, self.position - heard))
+        self._arrived_at = packet.arrived_at
+
+    def _hole_before(self, packet: Packet, ticks: int, lost_packets: int) -> int:
+        """The ticks between what was placed last and this packet of `ticks`, never negative."""
+        if packet.timestamp is None:
+            return lost_packets * ticks
+        if self._timestamp is None:
+            self._timestamp = packet.timestamp
+            self._base = self._ticks - packet.timestamp
+            return 0
+        timestamp = _unwrapped(packet.timestamp, self._timestamp, 32)
+        hole = self._base + timestamp - self._ticks
+        away = max(0, round((packet.arrived_at - self._arrived_at) * self._clock_rate))
+        if hole < 0 or hole > away + MOST_AHEAD_S * self._clock_rate:
+            hole = max(lost_packets * ticks, away - ticks)
+            self._base = self._ticks + hole - timestamp
+        self._timestamp = timestamp
+        return hole
+
+    def _samples(self, ticks: int) -> int:
+        return ticks * SAMPLE_RATE // self._clock_rate
+
+
+def _unwrapped(value: int, near: int, bits: int) -> int:
+    """The number nearest to `near` that is `value` in its last `bits` bits."""
+    half = 1 << (bits - 1)
+    return near + ((value - near + half) & ((1 << bits) - 1)) - half
