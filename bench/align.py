@@ -12,7 +12,7 @@ import re
 from importlib.metadata import version
 
 import numpy as np
-import pocketsphinx
+import pocketsphinx  # type: ignore[import-untyped, unused-ignore]
 import soxr
 
 from bench.normalise import spoken

@@ -86,7 +86,8 @@ def packets_of(pcm: Pcm, audio: AudioFormat) -> list[bytes]:
     pcm = np.pad(pcm, (0, -len(pcm) % size))
     encoder = OpusEncoder(audio.sample_rate) if audio.codec == "opus" else None
     return [
-        encoder.encode(block) if encoder is not None else _samples(block, audio.codec) for block in pcm.reshape(-1, size)
+        encoder.encode(block) if encoder is not None else _samples(block, audio.codec)
+        for block in pcm.reshape(-1, size)
     ]
 
 

@@ -1,4 +1,4 @@
-"""What a client of a captioning server sent and saw, whatever the protocol: the event log every figure is computed from.
+"""What a client of a captioning server sent and saw, whatever the protocol: the log every figure is computed from.
 
 Moments (`at`) are seconds of one monotonic clock, the client's; positions are seconds of the track's media clock, 0 at
 its first sample.

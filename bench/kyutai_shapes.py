@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from pathlib import Path
 from typing import Any
-
-os.environ.setdefault("NO_TORCH_COMPILE", "1")
 
 import sentencepiece
 import torch
 from moshi.models import loaders
 from safetensors.torch import save_file
+from torch import Tensor
 
-__all__ = ["LM_1B", "MIMI_1B", "write_random_checkpoint"]
+__all__ = ["LM_1B", "LM_SMALL", "MIMI_1B", "MIMI_SMALL", "write_random_checkpoint"]
 
 MIMI_1B: dict[str, Any] = loaders._mimi_config
 
@@ -47,6 +45,37 @@ LM_1B: dict[str, Any] = {
     "extra_heads_dim": 6,
 }
 
+LM_SMALL: dict[str, Any] = LM_1B | {
+    "card": 2,
+    "n_q": 4,
+    "delays": [0] * 5,
+    "dim": 64,
+    "text_card": 48,
+    "num_heads": 4,
+    "num_layers": 3,
+    "context": 24,
+}
+"""So small that a test can afford it, and with contexts so short that rings wrap within one.
+
+Two codes a codebook, because a code is the nearest of random points: among many, two are within float32 rounding of each
+other in one choice of some 50,000, and then a batch and a single stream may rightly choose differently.
+"""
+
+MIMI_SMALL: dict[str, Any] = MIMI_1B | {
+    "seanet": MIMI_1B["seanet"] | {"dimension": 32, "n_filters": 2},
+    "quantizer": {"dimension": 8, "n_q": 4, "bins": 2, "input_dimension": 32, "output_dimension": 32},
+    "transformer": MIMI_1B["transformer"]
+    | {
+        "d_model": 32,
+        "num_heads": 2,
+        "num_layers": 2,
+        "context": 20,
+        "dim_feedforward": 64,
+        "input_dimension": 32,
+        "output_dimensions": [32],
+    },
+}
+
 FILES: dict[str, Any] = {
     "model_type": "stt",
     "moshi_name": "model.safetensors",
@@ -67,16 +96,26 @@ def write_random_checkpoint(folder: Path, lm: dict[str, Any], mimi: dict[str, An
     folder.mkdir(parents=True, exist_ok=True)
     block = torch.randn(BLOCK, generator=torch.Generator().manual_seed(seed))
     lm_state = loaders.LMModel(**lm, device="meta", dtype=torch.bfloat16).state_dict()
-    save_file({name: _fill(name, t, block, torch.bfloat16) for name, t in lm_state.items()}, folder / FILES["moshi_name"])
+    save_file(
+        {name: _fill(name, t, block, torch.bfloat16) for name, t in lm_state.items()}, folder / FILES["moshi_name"]
+    )
     mimi_state = loaders.get_mimi(None, mimi, num_codebooks=lm["n_q"]).state_dict()
-    save_file({name: _fill(name, t, block, torch.float32) for name, t in mimi_state.items()}, folder / FILES["mimi_name"])
+    save_file(
+        {name: _fill(name, t, block, torch.float32) for name, t in mimi_state.items()}, folder / FILES["mimi_name"]
+    )
     (folder / FILES["mimi_config_name"]).write_text(json.dumps(mimi))
     (folder / FILES["tokenizer_name"]).write_bytes(_tokenizer(lm["text_card"]))
     (folder / "config.json").write_text(json.dumps(lm | FILES))
     return folder
 
 
-def _fill(name: str, like: torch.Tensor, block: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+def _filled(state: dict[str, Tensor], block: Tensor, dtype: torch.dtype) -> dict[str, Tensor]:
+    return {
+        name: _fill(name, like, block.roll(997 * number), dtype) for number, (name, like) in enumerate(state.items())
+    }
+
+
+def _fill(name: str, like: Tensor, block: Tensor, dtype: torch.dtype) -> Tensor:
     """Unit variance from layer to layer; norms and scales 1, biases 0."""
     if name.endswith(("alpha", "scale", "cluster_usage", "_initialized")) or "norm" in name:
         return torch.full(like.shape, 0.0 if name.endswith("bias") else 1.0, dtype=dtype)
@@ -84,8 +123,7 @@ def _fill(name: str, like: torch.Tensor, block: torch.Tensor, dtype: torch.dtype
         return torch.zeros(like.shape, dtype=dtype)
     fan_in = like[0].numel() if like.dim() > 1 and "emb" not in name else 1
     values = (block * fan_in**-0.5).to(dtype)
-    copies = -(-like.numel() // BLOCK)
-    return values.repeat(copies)[: like.numel()].view(like.shape)
+    return values.repeat(-(-like.numel() // BLOCK))[: like.numel()].view(like.shape)
 
 
 def _tokenizer(pieces: int) -> bytes:

@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection as Pipe
+from multiprocessing.connection import wait
 
 import numpy as np
 
 from bench.connection import ConnectionRefused
 from bench.events import TrackLog
+from bench.process import hurry
 from bench.sender import SenderReport, SenderShare, Target, TrackPlan, run_share
 
 __all__ = ["LATE_LIMIT_MS", "LoadError", "LoadReport", "run_load", "shares_of"]
@@ -105,10 +107,10 @@ def run_load(
         waiting = [pipe for _, pipe in senders]
         while waiting:
             tick(max(0.0, time.monotonic() - report.began_at))
-            for pipe in multiprocessing.connection.wait(waiting, timeout=0.2):
-                assert isinstance(pipe, Pipe)
-                _add(report, _expect(pipe, 0.0))
-                waiting.remove(pipe)
+            for finished in wait(waiting, timeout=0.2):
+                assert isinstance(finished, Pipe)
+                _add(report, _expect(finished, 0.0))
+                waiting.remove(finished)
         report.ended_at = time.monotonic()
         return report
     finally:
@@ -148,6 +150,7 @@ def _sender_main(share: SenderShare, core: int | None, pipe: Pipe) -> None:
     """A sender process. It says "connected" (True), hears when to begin, and answers with its report or an error."""
     if core is not None:
         os.sched_setaffinity(0, {core})
+    hurry()
     try:
         pipe.send(asyncio.run(_converse(share, pipe)))
     except* ConnectionRefused as group:

@@ -90,7 +90,14 @@ def measure(log: TrackLog, truth: Truth, warm_up_s: float = 0.0) -> Samples:
 def figures(samples: Samples) -> dict[str, Figure]:
     """Every figure there is data for, in the order of the report."""
     found: dict[str, Figure | None] = {}
-    for name in ("word_latency", "word_latency_reported", "word_latency_server", "shown_latency", "first_partial", "ttfs"):
+    for name in (
+        "word_latency",
+        "word_latency_reported",
+        "word_latency_server",
+        "shown_latency",
+        "first_partial",
+        "ttfs",
+    ):
         values = getattr(samples, name)
         found[f"{name}_p50"] = percentile_of(values, 50, "ms")
         found[f"{name}_p95"] = percentile_of(values, 95, "ms")

@@ -1,8 +1,8 @@
 """Text as Whisper's evaluation compares it: what is said counts, not how it is written.
 
 After the normalisers of Radford and others, "Robust Speech Recognition via Large-Scale Weak Supervision" (2022),
-appendix C. For English: no case, punctuation, brackets or fillers; contractions in full; numbers in digits. Left out: the
-table of British spellings. For other languages: no case, punctuation or brackets, and no diacritics on what NFKD splits.
+appendix C. For English: no case, punctuation, brackets or fillers; contractions in full; numbers in digits. Left out:
+the table of British spellings. For other languages: no case, punctuation, brackets or diacritics.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ _CONTRACTIONS = (
 _UNITS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
     "eighteen nineteen"
-).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-_SMALL = {name: number for number, name in enumerate(_UNITS)} | {
-    name: 10 * number for number, name in enumerate(_TENS, 2)
+)
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
+_SMALL = {name: number for number, name in enumerate(re.findall(r"\w+", _UNITS))} | {
+    name: 10 * number for number, name in enumerate(re.findall(r"\w+", _TENS), 2)
 }
 _SCALES = {"thousand": 1_000, "million": 1_000_000, "billion": 1_000_000_000}
 
@@ -51,20 +51,19 @@ def normalise(text: str, language: str = "en") -> list[str]:
     """The words of a text, ready to be compared."""
     text = _BRACKETED.sub(" ", text.casefold().replace("’", "'"))
     if language != "en":
-        return _without_symbols(text, keep="").split()
+        return _without_symbols(text).split()
     text = re.sub(r"\s+'", "'", _FILLERS.sub(" ", text))
     for pattern, full in _CONTRACTIONS:
         text = pattern.sub(full, text)
     text = re.sub(r"(?<=\d),(?=\d)", "", text)
-    return _digits(_without_symbols(text, keep="").split())
+    return _digits(_without_symbols(text).split())
 
 
-def _without_symbols(text: str, keep: str) -> str:
+def _without_symbols(text: str) -> str:
     """Marks, symbols and punctuation become spaces; diacritics go."""
     split = unicodedata.normalize("NFKD", text)
     return "".join(
-        c if c in keep else "" if unicodedata.category(c) == "Mn" else " " if unicodedata.category(c)[0] in "MSP" else c
-        for c in split
+        "" if unicodedata.category(c) == "Mn" else " " if unicodedata.category(c)[0] in "MSP" else c for c in split
     )
 
 
@@ -105,7 +104,7 @@ class _Number:
         if word == "hundred" and 0 < self._group < 10:
             self._group *= 100
             self.takes_and = True
-        elif word in _SCALES and 0 < self._group and (self._above == 0 or _SCALES[word] < self._above):
+        elif word in _SCALES and self._group > 0 and (self._above == 0 or _SCALES[word] < self._above):
             self._above += self._group * _SCALES[word]
             self._group = 0
             self.takes_and = True

@@ -79,7 +79,11 @@ def own_server(
 
 @contextmanager
 def peer_server(
-    command: str, port: int, environment: Mapping[str, str], scheme_host: str = "ws://127.0.0.1", within_s: float = 180.0
+    command: str,
+    port: int,
+    environment: Mapping[str, str],
+    scheme_host: str = "ws://127.0.0.1",
+    within_s: float = 180.0,
 ) -> Iterator[PeerServer]:
     """Any other server: `command` is run without a shell, and it is up once `port` takes connections.
 

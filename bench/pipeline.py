@@ -1,4 +1,4 @@
-"""Listener, scheduler and model in virtual time, without sockets or threads: what a track's packets come to as words."""
+"""Listener, scheduler and model in virtual time, without sockets or threads: what packets come to as words."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from captions.config import Config
 from captions.engine import lane_policy
-from captions.listener import Arrived, Finish, Listener, Open, Sound
+from captions.listener import Arrived, Finish, Listener, Open, Pace, Sound
 from captions.models.model import Model
 from captions.models.runner import Results, Runner
 from captions.models.scheduler import Scheduler
@@ -31,14 +31,14 @@ class Pipeline:
         self._now = 0.0
         policy = GatePolicy(config.vad.onset, config.vad.release, config.vad.onset_s, config.vad.hangover_s)
         self._runner = Runner(model, Scheduler(lane_policy(model, config)), self._said, self._clock)
-        self._listener = Listener(SileroVad(), policy, lambda turn: None, self._clock, skips_silence=skip_silence)
+        self._listener = Listener(SileroVad(), policy, lambda _turn: None, self._clock, skips_silence=skip_silence)
         self._tracks = 0
 
     def hear(self, decoder: Decoder, packets: Sequence[Packet]) -> None:
         """Packets in the order they arrive, at the times they say."""
         self._tracks += 1
         track = self._tracks
-        self._listener.tell([Open(track, "bench", decoder, True)])
+        self._listener.tell([Open(track, "bench", decoder, Pace(drops=True))])
         waiting = list(reversed(packets))
         while waiting:
             self._now += TURN_S

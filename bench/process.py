@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["cpu_s", "family", "open_files", "resident_mb", "threads"]
+__all__ = ["cpu_s", "family", "hurry", "open_files", "resident_mb", "threads"]
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _PAGE_MB = os.sysconf("SC_PAGE_SIZE") / (1 << 20)
+
+
+def hurry() -> None:
+    """Run before others, where that is allowed (root): a harness that waits for the processor measures its own wait."""
+    with suppress(PermissionError):
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
 
 
 def family(pid: int) -> list[int]:

@@ -1,6 +1,6 @@
-"""The self-check server: speaks the native protocol, hears nothing, and says its script at exactly the scripted moments.
+"""The self-check server: speaks the native protocol, hears nothing, and says its script at the scripted moments.
 
-    python -m bench.scripted_server      prints ws://127.0.0.1:PORT and serves until its standard input ends
+python -m bench.scripted_server      prints ws://127.0.0.1:PORT and serves until its standard input ends
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from bench.events import Seen, SpeechTurn
+from bench.process import hurry
 from bench.script import PACKET_S, Move, Script, moves, standard_script
 from captions.stream.protocol import native
 
@@ -114,12 +115,15 @@ async def _serve(script: Script) -> None:
     async def session(connection: ServerConnection) -> None:
         await _Session(connection, script).run()
 
-    async with serve(session, "127.0.0.1", 0, subprotocols=[Subprotocol(native.SUBPROTOCOL)], compression=None) as server:
+    async with serve(
+        session, "127.0.0.1", 0, subprotocols=[Subprotocol(native.SUBPROTOCOL)], compression=None
+    ) as server:
         print(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
 
 def main() -> None:
+    hurry()
     asyncio.run(_serve(standard_script()))
 
 

@@ -1,8 +1,8 @@
 """One process's share of the load: its connections, each paced in real time, and what came back.
 
 A packet is due at a moment; it is late by as much as its sending began after that. Where a send has to wait because the
-server does not read, packets that come due meanwhile are the server's to answer for, not the harness's: they are counted
-as held up, not as late.
+server does not read, packets that come due meanwhile are the server's to answer for, not the harness's: they are
+counted as held up, not as late.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from bench.clips import AudioFormat
 from bench.connection import Connection, open_connection
-from bench.events import Done, Observation, SentAudio, TrackLog, Trouble
+from bench.events import Done, Observation, TrackLog, Trouble
 from bench.impair import Impairment, deliveries
 from bench.protocols import Dialect, ProtocolName, dialect_for
 

@@ -20,7 +20,7 @@ __all__ = ["Pass", "cost_figures", "run_pass", "to_run"]
 
 @dataclass(slots=True)
 class Pass:
-    """What came of it. `audio_s`: seconds of audio, over all tracks; `cpu_s` None where the server is not ours to see."""
+    """What came of it. `audio_s`: seconds of audio, over all tracks; `cpu_s` None where the server is not ours."""
 
     samples: Samples
     logs: list[TrackLog]

@@ -1,7 +1,7 @@
 """A model that costs what it is told to and says a word every so often while it hears anything.
 
-For load figures of everything around a model: the audio can be real speech through Opus and the VAD, every word's end is
-known exactly (the end of the frame that completed it), and a step's cost is a setting.
+For load figures of everything around a model: the audio can be real speech through Opus and the VAD, every word's end
+is known exactly (the end of the frame that completed it), and a step's cost is a setting.
 """
 
 from __future__ import annotations

@@ -58,6 +58,4 @@ def stability(history: History) -> Stability:
 
 def _gone(standing: Sequence[_Standing], sight: Sight) -> list[int]:
     """The places whose word is no longer there."""
-    return [
-        place for place, one in enumerate(standing) if place >= len(sight.words) or sight.words[place] != one.word
-    ]
+    return [place for place, one in enumerate(standing) if place >= len(sight.words) or sight.words[place] != one.word]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -47,10 +48,12 @@ class Truth:
         if not self.words:
             return ()
         breaks = [
-            place for place in range(1, len(self.words)) if self.words[place].start - self.words[place - 1].end >= pause_s
+            place
+            for place in range(1, len(self.words))
+            if self.words[place].start - self.words[place - 1].end > pause_s - 1e-9
         ]
         edges = [0, *breaks, len(self.words)]
-        return tuple(Spurt(first, after - 1) for first, after in zip(edges, edges[1:], strict=False))
+        return tuple(Spurt(first, after - 1) for first, after in pairwise(edges))
 
     def shifted(self, by_s: float) -> Truth:
         """The same words, later."""

@@ -30,8 +30,8 @@ __all__ = [
 
 PREFIX = "CAPTIONS_"
 
-Count = Annotated[int, Meta(ge=1)]
-Seconds = Annotated[float, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=1, le=1 << 30)]
+Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 Probability = Annotated[float, Meta(ge=0, le=1)]
 
 

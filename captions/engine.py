@@ -14,13 +14,13 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from captions.config import Config
-from captions.listener import Close, Heard, Listener, Notice, Open, Turn
+from captions.listener import Close, Heard, Listener, Notice, Open, Pace, Turn
 from captions.metrics import Metrics
 from captions.models.model import Model
 from captions.models.runner import Results, Runner, StepReport
 from captions.models.scheduler import LanePolicy, Scheduler
 from captions.stream.decode import Decoder
-from captions.types import FRAMES_PER_SECOND, Gap, TrackEvent, frames_in
+from captions.types import Gap, TrackEvent, frames_in
 from captions.vad.gate import GatePolicy
 from captions.vad.silero import SileroVad
 
@@ -88,13 +88,13 @@ class Engine:
     def tracks(self) -> int:
         return len(self._sinks)
 
-    def open(self, room: str, decoder: Decoder, sink: TrackSink, *, drops: bool) -> int:
+    def open(self, room: str, decoder: Decoder, sink: TrackSink, pace: Pace) -> int:
         """A new track; the number it is known by from here on is never given again."""
         self._next_track += 1
         self._sinks[self._next_track] = sink
         self._idle.clear()
         self._metrics.tracks.set(len(self._sinks))
-        self._listener.tell([Open(self._next_track, room, decoder, drops)])
+        self._listener.tell([Open(self._next_track, room, decoder, pace)])
         return self._next_track
 
     def tell(self, notice: Notice) -> None:
@@ -167,6 +167,6 @@ def lane_policy(model: Model, config: Config) -> LanePolicy:
         flush_frames=info.flush_frames,
         preroll_frames=frames_in(lanes.preroll_s),
         backlog_frames=max(frames_in(lanes.backlog_s), frames_in(lanes.preroll_s)),
-        stall_frames=round((lanes.stall_s) * FRAMES_PER_SECOND) + info.delay_frames if lanes.stall_s else 0,
+        stall_frames=frames_in(lanes.stall_s) + info.delay_frames if info.can_stall and lanes.stall_s else 0,
         feeds_silence=info.feeds_silence,
     )

@@ -33,23 +33,34 @@ __all__ = [
     "Mute",
     "Notice",
     "Open",
+    "Pace",
     "Sound",
     "Turn",
 ]
 
 
+@dataclass(slots=True)
+class Pace:
+    """Who gives way when a track has more audio than can be heard.
+
+    `drops`: its oldest audio goes. Else its sender waits, and its connection says when it is `held` back, so that its
+    silence is not taken for an end.
+    """
+
+    drops: bool
+    held: bool = False
+
+
 STALL_MARGIN_S = 0.2
-"""How much longer than the gate's hangover nothing may come from a live track in the middle of a spurt."""
+"""How much longer than the gate's hangover nothing may come from a track in the middle of a spurt."""
 
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """A new track; `drops` says whether audio it has too much of is dropped (or waited for by who sends it)."""
-
     track: int
     room: str
     decoder: Decoder
-    drops: bool
+    pace: Pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +132,7 @@ class _Track:
     ear: Ear
     gate: Gate
     stream: int
-    drops: bool
+    pace: Pace
 
 
 class Listener:
@@ -199,14 +210,14 @@ class Listener:
 
     def _queue(self, track: _Track, sound: Sound) -> None:
         track.ear.push(sound.packet)
-        if track.drops and track.ear.timeline.pending > self._max_pending_packets:
+        if track.pace.drops and track.ear.timeline.pending > self._max_pending_packets:
             track.ear.drop_oldest()
 
     def _obey(self, notice: Notice, turn: Turn) -> None:
         if isinstance(notice, Open):
             ear = Ear(notice.decoder, skips_silence=self._skips_silence)
-            self._tracks[notice.track] = _Track(ear, Gate(self._gate_policy), self._vad.open(), notice.drops)
-            turn.orders.append(OpenTrack(notice.track, notice.room, notice.drops))
+            self._tracks[notice.track] = _Track(ear, Gate(self._gate_policy), self._vad.open(), notice.pace)
+            turn.orders.append(OpenTrack(notice.track, notice.room, notice.pace.drops))
             return
         track = self._tracks.get(notice.track)
         if track is None:
@@ -271,10 +282,10 @@ class Listener:
                     self._turn_gate(track_id, track, spurt, turn)
 
     def _end_stalled(self, now: float, turn: Turn) -> None:
-        """End the spurts of live tracks from which nothing comes any more: muted without a word, or a dead network."""
+        """End the spurts of tracks from which nothing comes any more: muted without a word, or a dead network."""
         for track_id in tuple(self._speaking):
             track = self._tracks[track_id]
-            if track.drops and now - track.ear.newest.arrived_at > self._stalled_after_s:
+            if not track.pace.held and now - track.ear.newest.arrived_at > self._stalled_after_s:
                 self._end_spurt(track_id, track, turn)
 
     def _finish_frame(self, track_id: int, track: _Track, turn: Turn) -> None:

@@ -6,14 +6,15 @@ import asyncio
 import hmac
 import http
 import itertools
+import json
 import logging
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from typing import Any, Literal, Protocol
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from websockets.asyncio.server import Server as WebSocketServer
 from websockets.asyncio.server import ServerConnection, serve
@@ -23,20 +24,29 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.typing import Subprotocol
 
+from captions import __version__
 from captions.config import Config
 from captions.engine import Engine
+from captions.kyutai_session import KyutaiSession
+from captions.livekit_session import EgressError, LivekitSession, parse_query
 from captions.metrics import Metrics
 from captions.models.model import Model
 from captions.outbox import Outbox
 from captions.pages import Page, Pages, TranscriptForm, transcript, transcript_form
 from captions.rooms import RoomFull, Rooms
 from captions.session import Service, Session
-from captions.stream.protocol.native import SUBPROTOCOL
+from captions.stream.protocol import native
 
 __all__ = ["Server"]
 
 log = logging.getLogger(__name__)
 
+_KYUTAI_PATH = "/api/asr-streaming"
+_PUBLISHING: dict[str, Literal["native", "kyutai", "livekit"]] = {
+    "/v1/stream": "native",
+    _KYUTAI_PATH: "kyutai",
+    "/v1/livekit": "livekit",
+}
 _GOING_AWAY = 1001
 _TRY_LATER = 1013
 _HOUSEKEEPING_S = 10.0
@@ -61,6 +71,16 @@ class _Connection(ServerConnection):
             await self.drain()
 
 
+class _PublishingSession(Protocol):
+    """A connection that sends audio, whichever its protocol."""
+
+    async def receive(self, payload: bytes | str) -> None: ...
+
+    def finish(self) -> None: ...
+
+    def disconnected(self) -> None: ...
+
+
 class Server:
     """One captions server. Call `run`, or `start` and `stop`; the model must be loaded, `start` warms it up."""
 
@@ -78,7 +98,7 @@ class Server:
             new_id=_ids(),
         )
         self._pages = Pages()
-        self._sessions: set[Session] = set()
+        self._sessions: set[_PublishingSession] = set()
         self._outboxes: set[Outbox] = set()
         self._warm = False
         self._listening: WebSocketServer | None = None
@@ -158,7 +178,7 @@ class Server:
             if route.kind == "watch":
                 await self._watch(connection, route.room, outbox)
             else:
-                await self._publish(connection, outbox)
+                await self._publish(connection, self._session(route, _query(request), outbox))
         except ConnectionClosed:
             pass
         finally:
@@ -169,8 +189,16 @@ class Server:
             with suppress(asyncio.CancelledError, ConnectionClosed):
                 await writer
 
-    async def _publish(self, connection: ServerConnection, outbox: Outbox) -> None:
-        session = Session(self._service, self._service.new_id(), outbox.send)
+    def _session(self, route: _Route, query: Mapping[str, str], outbox: Outbox) -> _PublishingSession:
+        service = self._service
+        if route.kind == "kyutai":
+            who = native.Participant(id=query.get("participant") or service.new_id(), name=query.get("name", ""))
+            return KyutaiSession(service, outbox.send, who, query.get("room"))
+        if route.kind == "livekit":
+            return LivekitSession(service, parse_query(query))
+        return Session(service, service.new_id(), outbox.send)
+
+    async def _publish(self, connection: ServerConnection, session: _PublishingSession) -> None:
         self._sessions.add(session)
         try:
             async for payload in connection:
@@ -209,9 +237,16 @@ class Server:
         page = self._pages.answer(path, request.headers.get("If-None-Match", ""))
         if page is not None:
             return _page(page)
+        if path in ("/api/build_info", "/api/modules_info"):
+            return _text(connection, 200, self._kyutai_info(path), "application/json")
         route = _route(request)
         if route is None:
             return _text(connection, 404, "not found")
+        if route.kind == "livekit":
+            try:
+                parse_query(_query(request))
+            except EgressError as error:
+                return _text(connection, 400, str(error))
         if not self._allowed(route, request):
             self._metrics.errors.labels(code="unauthorized").inc()
             return _text(connection, 401, "a valid key is needed: Authorization: Bearer KEY, or ?key=KEY")
@@ -220,9 +255,24 @@ class Server:
             if segments is None:
                 return _text(connection, 404, "this server keeps no transcripts: rooms.transcript_segments")
             return _page(transcript(segments, route.form))
-        if len(self._outboxes) >= self._config.limits.connections or self._service.draining:
+        if self._is_full(route) or self._service.draining:
             return _text(connection, 503, "the server takes no more connections")
         return None
+
+    def _kyutai_info(self, path: str) -> str:
+        """What Kyutai's server answers there, as far as it has a meaning here."""
+        if path == "/api/build_info":
+            return json.dumps({"git_describe": f"captions {__version__}", "rustc_version": ""})
+        info = self._engine.model.info
+        module = {
+            "type": "batched_asr",
+            "path": _KYUTAI_PATH,
+            "lm": info.name,
+            "audio_tokenizer": info.name,
+            "used_slots": str(self._engine.tracks),
+            "total_slots": str(self._config.limits.tracks),
+        }
+        return json.dumps([module])
 
     def _allowed(self, route: _Route, request: Request) -> bool:
         keys = self._config.keys
@@ -232,6 +282,15 @@ class Server:
         given = _key_in(request).encode()
         return any(hmac.compare_digest(given, key.encode()) for key in good)
 
+    def _is_full(self, route: _Route) -> bool:
+        """Native clients are told at `start`, on an open socket, that there are too many tracks; others have no words
+        for it, so they are not let in.
+        """
+        limits = self._config.limits
+        if len(self._outboxes) >= limits.connections:
+            return True
+        return route.kind in ("kyutai", "livekit") and self._engine.tracks >= limits.tracks
+
     async def _keep_house(self) -> None:
         while True:
             await asyncio.sleep(_HOUSEKEEPING_S)
@@ -240,8 +299,8 @@ class Server:
 
 def _route(request: Request) -> _Route | None:
     path = urlsplit(request.path).path
-    if path == "/v1/stream":
-        return _Route("publish")
+    if path in _PUBLISHING:
+        return _Route(_PUBLISHING[path])
     parts = path.split("/")
     if len(parts) == 5 and parts[:3] == ["", "v1", "rooms"] and parts[3]:
         if parts[4] == "captions":
@@ -253,17 +312,25 @@ def _route(request: Request) -> _Route | None:
 
 
 def _key_in(request: Request) -> str:
-    """The key a request carries: as a bearer token, or in the query where headers cannot be set (browsers)."""
+    """The key a request carries: as a bearer token, or in the query where headers cannot be set (browsers).
+
+    Clients of Kyutai's server have their own header and parameter for it.
+    """
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return token.strip()
-    return parse_qs(urlsplit(request.path).query).get("key", [""])[0]
+    query = _query(request)
+    return request.headers.get("kyutai-api-key") or query.get("key") or query.get("auth_id") or ""
+
+
+def _query(request: Request) -> dict[str, str]:
+    return dict(parse_qsl(urlsplit(request.path).query))
 
 
 def _select_subprotocol(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
     """Ours if the client offers it; clients that name none are taken as they are."""
     del connection
-    ours = Subprotocol(SUBPROTOCOL)
+    ours = Subprotocol(native.SUBPROTOCOL)
     return ours if ours in offered else None
 
 

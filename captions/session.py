@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from captions.config import LimitsConfig
 from captions.engine import Engine
-from captions.listener import BadAudio, Finish, Flush, Heard, Mute, Sound
+from captions.listener import BadAudio, Finish, Flush, Heard, Mute, Pace, Sound
 from captions.metrics import Metrics
 from captions.rooms import Rooms
 from captions.stream.decode import AudioError, Decoder, decoder_for
@@ -46,7 +46,7 @@ class _Published:
     session: Session
     captions: CaptionTrack
     decoder: Decoder
-    live: bool
+    pace: Pace
     handle: int = 0
     muted: bool = False
     stopping: bool = False
@@ -88,17 +88,25 @@ class Session:
 
     async def receive(self, payload: bytes | str) -> None:
         """One frame of the client. Waits only while a track that must not drop audio has its fill of it."""
-        arrived_at = self._service.clock()
         if self._encoding is None:
             self._greet("json" if isinstance(payload, str) else "msgpack")
         try:
             message = self._read(payload)
+        except native.ProtocolError as error:
+            self._refuse(error)
+            return
+        await self.obey(message)
+
+    async def obey(self, message: native.ClientMessage) -> None:
+        """One message, whichever way it came. Waits as `receive` does."""
+        arrived_at = self._service.clock()
+        try:
             if isinstance(message, native.Audio):
                 await self._hear(message, arrived_at)
             else:
                 self._obey(message, arrived_at)
         except native.ProtocolError as error:
-            self.send(native.Error(code=error.code, message=str(error), fatal=False, track=error.track))
+            self._refuse(error)
 
     def send(self, message: native.ServerMessage) -> None:
         """To the client, and segments to the room as well."""
@@ -129,6 +137,9 @@ class Session:
             del self._tracks[track.captions.name]
         self.send(native.Stopped(track=track.captions.name))
 
+    def _refuse(self, error: native.ProtocolError) -> None:
+        self.send(native.Error(code=error.code, message=str(error), fatal=False, track=error.track))
+
     def _greet(self, encoding: native.Encoding) -> None:
         self._encoding = encoding
         limits, info = self._service.limits, self._service.engine.model.info
@@ -158,7 +169,7 @@ class Session:
             return
         packet = Packet(audio.data, arrived_at, audio.captured_at, audio.seq, audio.timestamp, audio.level)
         self._service.engine.tell(Sound(track.handle, packet))
-        if not track.live:
+        if not track.pace.drops:
             await self._hold_back(track, audio.data)
 
     async def _hold_back(self, track: _Published, data: bytes) -> None:
@@ -167,8 +178,10 @@ class Session:
         track.captions.pending_samples += decoder.ticks_in(data) * SAMPLE_RATE // decoder.clock_rate
         most = samples_in(self._service.limits.pending_audio_s)
         while track.captions.pending_samples > most and not track.gone:
+            track.pace.held = True
             track.progressed.clear()
             await track.progressed.wait()
+        track.pace.held = False
 
     def _obey(self, message: native.ClientMessage, arrived_at: float) -> None:
         match message:
@@ -213,8 +226,8 @@ class Session:
             metrics=service.metrics,
             emit=self.send,
         )
-        track = _Published(self, captions, decoder, start.live)
-        track.handle = service.engine.open(start.room, decoder, track, drops=start.live)
+        track = _Published(self, captions, decoder, Pace(drops=start.live))
+        track.handle = service.engine.open(start.room, decoder, track, track.pace)
         self._tracks[start.track] = track
         self.send(native.Started(track=start.track))
 

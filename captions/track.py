@@ -181,7 +181,7 @@ class CaptionTrack:
             if word.timing is not None:
                 parts = word_latency(word.timing, self._arrivals.at(word.end), now)
                 self._observe(parts)
-        if self._new_words and self._clock_offset is not None:
+        if self._new_words and self._clock_offset is not None and self._captures:
             capture_to_caption = now - (self._captures.at(self._new_words[-1].end) + self._clock_offset)
         self._new_words.clear()
         first_partial = ttfs = None

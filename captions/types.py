@@ -113,14 +113,15 @@ class WordTiming:
 class Word:
     """A word on its track's media clock (samples).
 
-    `timing` is None on words that may still change. A word given before its end was heard has the position up to
-    which the model had listened as its `end`; a `WordEnd` then puts it right.
+    `timing` is None on words that may still change. A word given before its end was heard is `open`: its `end` is the
+    position up to which the model had listened, and a `WordEnd` then puts it right.
     """
 
     text: str
     start: int
     end: int
     timing: WordTiming | None = None
+    open: bool = False
 
 
 @dataclass(frozen=True, slots=True)

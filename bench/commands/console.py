@@ -22,7 +22,12 @@ console = Console(stderr=not sys.stdout.isatty())
 @contextmanager
 def progress(title: str, total_s: float) -> Iterator[Callable[[float], None]]:
     """A bar over `total_s`; call what it gives with the seconds that have passed."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console, transient=True) as bars:
         bar = bars.add_task(title, total=total_s)
         yield lambda elapsed_s: bars.update(bar, completed=min(elapsed_s, total_s))

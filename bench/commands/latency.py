@@ -20,8 +20,8 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser = commands.add_parser(
         "latency",
         help="every latency figure of one clip in real time",
-        description="Send real speech whose word times are known to a server, in real time, and compute every figure of "
-        "docs/benchmarks.md from what came back: word latency and its parts, first partial, time to final segment, "
+        description="Send real speech whose word times are known to a server, in real time, and compute every figure "
+        "of docs/benchmarks.md from what came back: word latency and its parts, first partial, time to final segment, "
         "erasure, word error rate, word-time and speech-boundary errors, processor time.",
     )
     add_server_options(parser)
@@ -29,7 +29,9 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument("--audio", type=Path, metavar="FILE", help="any audio file (default: two_cities.wav)")
     parser.add_argument("--truth", type=Path, metavar="JSON", help="its gold words, as `bench truth` makes them")
     parser.add_argument("--seconds", type=float, help="only so much of the clip")
-    parser.add_argument("--warm-up", type=float, default=2.0, metavar="S", help="leave out the first words (default: 2 s)")
+    parser.add_argument(
+        "--warm-up", type=float, default=2.0, metavar="S", help="leave out the first words (default: 2 s)"
+    )
     parser.add_argument("--tracks", type=int, default=1, help="the same clip on several tracks at once (default: 1)")
     parser.add_argument("--events", type=Path, metavar="FILE", help="keep what was observed, for `bench score`")
     parser.set_defaults(run=run)

@@ -29,8 +29,9 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser = commands.add_parser(
         "selfcheck",
         help="check the harness itself against a scripted server",
-        description="Measure a server whose every latency, retraction and error is scripted, in real time. Every figure "
-        "must be what was scripted: within 5 ms or 2%%, and erasure, upwr and WER exactly. Exit status 1 if one is not.",
+        description="Measure a server whose every latency, retraction and error is scripted, in real time. Every "
+        "figure must be what was scripted: within 5 ms or 2%%, and erasure, upwr and WER exactly. Exit status 1 "
+        "if one is not.",
     )
     parser.add_argument("--tracks", type=int, default=4, help="tracks at once (default: 4)")
     parser.set_defaults(run=run)
@@ -51,8 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
             done = run_pass(Target(url), tracks, tick=tick)
         server.stdin.close()
     measured = to_run("scripted", done)
-    wanted = expected(script)
-    wanted["words"] *= arguments.tracks
+    wanted = expected(script, arguments.tracks)
     table = Table(title="self-check", title_justify="left")
     for heading in ("figure", "scripted", "measured", "difference", ""):
         table.add_column(heading, justify="left" if heading == "figure" else "right")
@@ -61,7 +61,9 @@ def run(arguments: argparse.Namespace) -> int:
         figure = measured.figures[name]
         good = matches(name, truth, figure.value)
         failed += not good
-        table.add_row(name, f"{truth:.3f}", f"{figure.value:.3f}", f"{figure.value - truth:+.3f}", "" if good else "[red]✗[/]")
+        table.add_row(
+            name, f"{truth:.3f}", f"{figure.value:.3f}", f"{figure.value - truth:+.3f}", "" if good else "[red]✗[/]"
+        )
     console.print(table)
     scripted = Run("script", {name: exact(value, measured.figures[name].unit) for name, value in wanted.items()})
     verdict = f"{len(wanted) - failed} of {len(wanted)} figures are what was scripted"

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bench.clips import AudioFormat
+from bench.clips import AudioFormat, Codec
 from bench.impair import Impairment
 from bench.own_server import PeerServer, own_server
 from bench.protocols import PROTOCOLS
@@ -21,13 +21,17 @@ def add_server_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--key", help="its API key")
     parser.add_argument("--language", default="en", help="of the speech (default: en)")
     parser.add_argument(
-        "--model", default="auto", help="of the server to start: what `captions serve` takes, or speaking (default: auto)"
+        "--model",
+        default="auto",
+        help="of the server to start: what `captions serve` takes, or speaking (default: auto)",
     )
     parser.add_argument("--lanes", type=int, default=0, help="of the server to start (default: what suits the model)")
 
 
 def add_wire_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--codec", choices=("opus", "pcm_s16le", "pcm_f32le"), default="opus", help="native protocol only")
+    parser.add_argument(
+        "--codec", choices=("opus", "pcm_s16le", "pcm_f32le"), default="opus", help="native protocol only"
+    )
     parser.add_argument("--loss", type=float, default=0.0, metavar="SHARE", help="share of packets lost, 0 to 1")
     parser.add_argument("--jitter-ms", type=float, default=0.0, metavar="MS", help="mean extra delay of a packet")
     parser.add_argument("--reorder", action="store_true", help="let delayed packets be overtaken")
@@ -40,7 +44,7 @@ def target_of(arguments: argparse.Namespace) -> Iterator[tuple[Target, PeerServe
     Raises:
         LoadError: it did not start.
     """
-    codec = getattr(arguments, "codec", "opus")
+    codec: Codec = getattr(arguments, "codec", "opus")
     impairment = Impairment(
         getattr(arguments, "loss", 0.0), getattr(arguments, "jitter_ms", 0.0), getattr(arguments, "reorder", False)
     )

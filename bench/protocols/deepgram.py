@@ -44,9 +44,11 @@ class DeepgramDialect:
         return []
 
     def audio(self, track: str, number: int, data: bytes, captured_at: float) -> Payload:
+        del track, number, captured_at
         return data
 
     def finishing(self, track: str) -> list[Payload]:
+        del track
         self._finishing = True
         return ['{"type": "CloseStream"}']
 
@@ -70,7 +72,8 @@ class DeepgramDialect:
         if not is_final:
             return [Seen(self._track, at, str(self._unit), (), tuple(best["transcript"].split()), final=False)]
         words = tuple(
-            SeenWord(word.get("punctuated_word", word["word"]), word["start"], word["end"]) for word in best.get("words", [])
+            SeenWord(word.get("punctuated_word", word["word"]), word["start"], word["end"])
+            for word in best.get("words", [])
         ) or tuple(SeenWord(word) for word in best["transcript"].split())
         seen = Seen(self._track, at, str(self._unit), words, (), final=True)
         self._unit += 1

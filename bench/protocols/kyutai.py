@@ -36,9 +36,11 @@ class KyutaiDialect:
         return []
 
     def audio(self, track: str, number: int, data: bytes, captured_at: float) -> Payload:
+        del track, number, captured_at
         return _audio(data)
 
     def finishing(self, track: str) -> list[Payload]:
+        del track
         return [msgspec.msgpack.encode({"type": "Marker", "id": _MARKER})]
 
     def receive(self, payload: Payload, at: float) -> list[Observation]:

@@ -85,5 +85,3 @@ def _seen(segment: native.Segment, at: float) -> Seen:
         final=segment.final,
         server_ms={name: figure for name in _FIGURES if (figure := getattr(latency, name)) is not None},
     )
-
-

@@ -34,9 +34,11 @@ class VoskDialect:
         return [msgspec.json.encode({"config": settings}).decode()]
 
     def audio(self, track: str, number: int, data: bytes, captured_at: float) -> Payload:
+        del track, number, captured_at
         return data
 
     def finishing(self, track: str) -> list[Payload]:
+        del track
         self._finishing = True
         return ['{"eof" : 1}']
 

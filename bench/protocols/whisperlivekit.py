@@ -38,9 +38,11 @@ class WhisperLiveKitDialect:
         return []
 
     def audio(self, track: str, number: int, data: bytes, captured_at: float) -> Payload:
+        del track, number, captured_at
         return data
 
     def finishing(self, track: str) -> list[Payload]:
+        del track
         return [b""]
 
     def receive(self, payload: Payload, at: float) -> list[Observation]:

@@ -40,7 +40,8 @@ class ModelInfo:
 
     `delay_frames`: how far text runs behind audio. `prefix_frames`: silence a fresh lane is fed before its first
     audio. `flush_frames`: silence that brings the last words out. `feeds_silence`: whether a lane in use is
-    stepped through its track's silence too (it costs a GPU nothing) or frozen meanwhile.
+    stepped through its track's silence too (it costs a GPU nothing) or frozen meanwhile. `can_stall`: it is known to
+    fall silent now and then, and hears again once its lane is reset.
     """
 
     name: str
@@ -50,6 +51,7 @@ class ModelInfo:
     prefix_frames: int
     flush_frames: int
     feeds_silence: bool
+    can_stall: bool = False
 
 
 @dataclass(slots=True)

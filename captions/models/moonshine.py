@@ -33,6 +33,7 @@ VOICED_SHARE_OF_PEAK = 0.08
 VOICED_RMS = 0.003
 UNSTEADY_WORDS = 2
 FASTEST_WORDS_PER_S = 5.0
+FEWEST_VOICED_FRAMES = 2
 
 
 class _Utterance:
@@ -64,7 +65,8 @@ class _Utterance:
     @property
     def most_words(self) -> int:
         """More words than this nobody can have said: the model is caught in a loop, as it is now and then."""
-        return 2 + int(np.count_nonzero(self._voiced()) * FRAME_S * FASTEST_WORDS_PER_S)
+        voiced = np.count_nonzero(self._voiced())
+        return 2 + int(voiced * FRAME_S * FASTEST_WORDS_PER_S) if voiced >= FEWEST_VOICED_FRAMES else 0
 
     def audio(self) -> Pcm:
         return self._pcm[: self.frames * FRAME_SAMPLES]

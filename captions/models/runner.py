@@ -258,7 +258,7 @@ class Runner:
                 case LaneWord(text, start, end):
                     known_end = max(start, trace.heard - self._delay_samples) if end is None else end
                     timing = trace.timing(known_end, feed.lane_at, step_at, emitted_at)
-                    events.append(Word(text, trace.media(start), trace.media_end(known_end), timing))
+                    events.append(Word(text, trace.media(start), trace.media_end(known_end), timing, open=end is None))
                 case LaneWordEnd(end):
                     events.append(WordEnd(trace.media_end(end)))
                 case LaneTentative(words):

@@ -35,6 +35,10 @@ class Arrivals:
     def __init__(self, depth: int = 4_096) -> None:
         self._marks: deque[tuple[int, float]] = deque(maxlen=depth)
 
+    def __bool__(self) -> bool:
+        """Whether anything has arrived."""
+        return bool(self._marks)
+
     def arrived(self, end: int, at: float) -> None:
         """Audio up to `end` had come by `at`."""
         self._marks.append((end, at))

@@ -69,7 +69,8 @@ class Segmenter:
         """Put the end of the newest word right; shown with the next revision."""
         if self._open is not None and self._open.words:
             *before, last = self._open.words
-            self._open = replace(self._open, words=(*before, replace(last, end=max(last.start, word_end.end))))
+            ended = replace(last, end=max(last.start, word_end.end), open=False)
+            self._open = replace(self._open, words=(*before, ended))
 
     def guess(self, tentative: Tentative) -> None:
         """What may come next; shown with the next revision."""

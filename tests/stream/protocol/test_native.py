@@ -299,7 +299,8 @@ def test_what_is_wrong_has_a_name_and_its_track(
 def test_every_message_cut_short_is_a_bad_message(encoding: Encoding) -> None:
     for _, fields in CLIENT:
         whole = packed(fields, encoding)
-        assert {refusal(whole[:length], encoding)[0] for length in range(len(whole))} == {"bad_message"}
+        codes = {refusal(whole[:length], encoding)[0] for length in range(len(whole))}
+        assert codes - {"unsupported_audio"} == {"bad_message"}, "a sample rate cut short may be an impossible one"
 
 
 def test_bytes_behind_a_message_are_a_bad_message() -> None:

@@ -1,0 +1,1 @@
+"""Kyutai's streaming speech-to-text behind the model interface."""

@@ -1,0 +1,214 @@
+"""One step of Kyutai's language model over all lanes, each at its own place in its own stream.
+
+moshi's own streaming step writes the keys and values with `scatter_`, which in bfloat16 on a CPU goes through the whole
+cache, and attends over the full context of every lane. This one runs the same weights: it writes in place, attends over
+what a lane has heard, and on a CPU runs the lanes that have a frame and no others. In float32 its tokens are moshi's.
+
+The priming step (start tokens, no codes) comes out the same for every lane, so it is run once: a reset copies its keys,
+values and token.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from moshi.models import LMModel
+from moshi.utils.compile import CUDAGraphed
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+__all__ = ["LmStep"]
+
+BUCKET = 64
+"""On a CPU the window is rounded up to this many places: oneDNN builds a kernel for each new size it meets."""
+
+WASTE = 1.25
+"""On a CPU all lanes attend in one call as long as their common window is not larger than this times their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The lanes of a step. `index` [A]: their numbers; `stepped` [A]: whether the step counts for them.
+
+    `slots`, `positions` [A]: where keys go in the ring, and the place in the stream. `spans`: (first, last + 1, window)
+    of the lanes that attend together, both as numbers in the cache and, shifted, in the batch.
+    """
+
+    index: Tensor
+    stepped: Tensor | None
+    slots: Tensor
+    positions: Tensor
+    spans: list[tuple[slice, slice, int]]
+
+
+class LmStep:
+    """The language model of `lanes` lanes. Call `reset` for a lane before its first step.
+
+    On CUDA every step runs all lanes with fixed shapes and is captured as a graph on its second call.
+    """
+
+    def __init__(self, lm: LMModel, lanes: int) -> None:
+        self._lm = lm
+        self._layers = list(lm.transformer.layers)
+        self._lanes = lanes
+        attention = self._layers[0].self_attn
+        self._heads = attention.num_heads
+        self._head_dim = lm.dim // self._heads
+        self._context = lm.context
+        device, dtype = lm.device, lm.dtype
+        shape = (len(self._layers), 2, lanes, self._heads, self._context, self._head_dim)
+        self._cache = torch.zeros(shape, dtype=dtype, device=device)
+        self._hidden = torch.full((lanes, 1, 1, self._context), -math.inf, device=device)
+        self._offsets = torch.zeros(lanes, dtype=torch.long, device=device)
+        self._offsets_host = np.zeros(lanes, np.int64)
+        self._last_token = torch.zeros(lanes, dtype=torch.long, device=device)
+        self._all = torch.arange(lanes, device=device)
+        self._frequencies: Tensor | None = None
+        if attention.rope is not None:
+            halves = torch.arange(self._head_dim // 2, device=device, dtype=torch.float32)
+            self._frequencies = torch.exp(halves * (-math.log(attention.rope.max_period) * 2 / self._head_dim))
+        self._pause_weight = torch.cat([head.weight for head in lm.extra_heads]) if lm.extra_heads else None
+        self._static = device.type != "cpu"
+        self._graphed = CUDAGraphed(self._step_all, disable=device.type != "cuda")
+        self._start_cache, self._start_token = self._prime()
+
+    @property
+    def cache_bytes(self) -> int:
+        """The keys and values of all lanes."""
+        return self._cache.nbytes
+
+    def reset(self, lanes: list[int]) -> None:
+        """Bring `lanes` to where the priming step leaves them."""
+        index = torch.tensor(lanes, device=self._all.device)
+        self._cache[:, :, index, :, 0] = self._start_cache
+        self._hidden[index] = -math.inf
+        self._hidden[index, :, :, 0] = 0.0
+        self._offsets[index] = 1
+        self._offsets_host[lanes] = 1
+        self._last_token[index] = self._start_token
+
+    def step(self, codes: Tensor, active: Tensor, active_host: NDArray[np.bool_]) -> Tensor:
+        """One step of the lanes where `active`.
+
+        Args:
+            codes: [B, K] of Mimi for this frame; rows of other lanes may hold anything that is a code.
+            active, active_host: [B], the same on the model's device and here.
+
+        Returns:
+            [B, 1 + H] float32: the token, then the probability of each pause head. Valid until the next step, and for
+            active lanes only.
+        """
+        if self._static:
+            said: Tensor = self._graphed(codes, active)
+        else:
+            lanes = np.flatnonzero(active_host)
+            rows = self._rows(lanes)
+            said = torch.zeros(self._lanes, 1 + len(self._lm.extra_heads))
+            said[rows.index] = self._run(codes[rows.index], rows)
+            self._offsets_host[lanes] += 1
+        return said
+
+    def _step_all(self, codes: Tensor, active: Tensor) -> Tensor:
+        """All lanes with fixed shapes. What a lane that is not active writes is overwritten by its next step."""
+        span = (slice(0, self._lanes), slice(0, self._lanes), self._context)
+        rows = _Rows(self._all, active, self._offsets % self._context, self._offsets, [span])
+        return self._run(codes, rows)
+
+    def _rows(self, lanes: NDArray[np.intp]) -> _Rows:
+        """The lanes with a frame, grouped so that little is read that nobody has heard."""
+        positions = self._offsets_host[lanes]
+        windows = np.minimum(-(-(positions + 1) // BUCKET) * BUCKET, self._context)
+        longest = int(windows.max())
+        if len(lanes) == self._lanes and longest * len(lanes) <= WASTE * windows.sum():
+            spans = [(slice(0, self._lanes), slice(0, self._lanes), longest)]
+        else:
+            spans = [
+                (slice(lane, lane + 1), slice(row, row + 1), window)
+                for row, (lane, window) in enumerate(zip(lanes.tolist(), windows.tolist(), strict=True))
+            ]
+        index, places = torch.from_numpy(lanes), torch.from_numpy(positions)
+        return _Rows(index, None, places % self._context, places, spans)
+
+    def _run(self, codes: Tensor, rows: _Rows) -> Tensor:
+        """The step itself: codes [A, K] in, [A, 1 + H] out; moves the rows' state on."""
+        hidden = self._hidden[rows.index, 0, 0, rows.slots]
+        seen = torch.zeros_like(hidden)
+        self._hidden[rows.index, 0, 0, rows.slots] = (
+            seen if rows.stepped is None else torch.where(rows.stepped, seen, hidden)
+        )
+        token, pauses = self._forward(codes, self._last_token[rows.index], rows)
+        if rows.stepped is None:
+            self._last_token[rows.index] = token
+            self._offsets[rows.index] += 1
+        else:
+            self._last_token.copy_(torch.where(rows.stepped, token, self._last_token))
+            self._offsets.add_(rows.stepped)
+        return torch.cat([token[:, None].float(), pauses], dim=1)
+
+    def _forward(self, codes: Tensor, text: Tensor, rows: _Rows) -> tuple[Tensor, Tensor]:
+        """Token [A] and pause probabilities [A, H] for codes [A, K] and the token before [A]."""
+        lm = self._lm
+        x = functional.embedding(codes[:, 0], lm.emb[0].weight)
+        for codebook in range(1, lm.n_q):
+            x = x + functional.embedding(codes[:, codebook], lm.emb[codebook].weight)
+        x = (x + functional.embedding(text, lm.text_emb.weight))[:, None]
+        turn = self._turn(rows.positions)
+        for number, layer in enumerate(self._layers):
+            x = x + layer.layer_scale_1(self._attend(number, layer.self_attn, layer.norm1(x), turn, rows))
+            x = layer._ff_block(x)
+        x = lm.out_norm(x)[:, 0]
+        token = lm.text_linear(x).float().argmax(-1)
+        if self._pause_weight is None:
+            return token, torch.empty(len(x), 0, device=x.device)
+        heads = functional.linear(x, self._pause_weight).float().view(len(x), len(lm.extra_heads), -1)
+        return token, torch.softmax(heads, -1)[..., 0]
+
+    def _attend(
+        self, number: int, attention: torch.nn.Module, x: Tensor, turn: tuple[Tensor, Tensor] | None, rows: _Rows
+    ) -> Tensor:
+        """Self-attention of x [A, 1, C] over each lane's ring, this step's keys and values included."""
+        count = len(x)
+        query, key, value = attention.in_projs[0](x).view(count, 3, self._heads, self._head_dim).unbind(1)
+        if turn is not None:
+            query, key = _rotate(query, turn), _rotate(key, turn)
+        keys, values = self._cache[number]
+        keys[rows.index, :, rows.slots] = key
+        values[rows.index, :, rows.slots] = value
+        heard = torch.empty_like(query)
+        for lanes, batch, window in rows.spans:
+            # Keys times query rather than query times keys: oneDNN copies a strided right-hand side first.
+            scores = torch.bmm(keys[lanes, :, :window].flatten(0, 1), query[batch].reshape(-1, self._head_dim, 1))
+            scores = scores.float().mul_(self._head_dim**-0.5).view(-1, self._heads, 1, window)
+            weights = torch.softmax(scores.add_(self._hidden[lanes, :, :, :window]), -1).to(x.dtype)
+            mixed = torch.bmm(weights.view(-1, 1, window), values[lanes, :, :window].flatten(0, 1))
+            heard[batch] = mixed.view(-1, self._heads, self._head_dim)
+        out: Tensor = attention.out_projs[0](heard.view(count, 1, -1))
+        return out
+
+    def _turn(self, positions: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Cosine and sine of the rotary embedding, [A, 1, D / 2], for positions [A]."""
+        if self._frequencies is None:
+            return None
+        angles = positions.float()[:, None, None] * self._frequencies
+        return torch.cos(angles), torch.sin(angles)
+
+    def _prime(self) -> tuple[Tensor, Tensor]:
+        """Run the priming step on lane 0: its keys and values [layers, 2, 1, H, D], its token []."""
+        start = torch.zeros(1, dtype=torch.long, device=self._all.device)
+        rows = _Rows(start, None, start, start, [(slice(0, 1), slice(0, 1), 1)])
+        codes = torch.full((1, self._lm.n_q), self._lm.initial_token_id, device=start.device)
+        self._last_token.fill_(self._lm.text_initial_token_id)
+        said = self._run(codes, rows)
+        return self._cache[:, :, :1, :, 0].clone(), said[0, 0].long()
+
+
+def _rotate(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+    """Turn neighbouring pairs of x [A, H, D] by their angles, in float32."""
+    cosine, sine = turn
+    real, imaginary = x.float().unflatten(-1, (-1, 2)).unbind(-1)
+    turned = torch.stack([real * cosine - imaginary * sine, real * sine + imaginary * cosine], -1)
+    return turned.flatten(-2).to(x.dtype)

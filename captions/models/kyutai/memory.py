@@ -1,0 +1,61 @@
+"""What a checkpoint needs in memory, worked out on paper from its configuration. Pure Python, all sizes in bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Memory", "memory_of"]
+
+MIMI_BYTES_PER_VALUE = 4
+"""Mimi always runs in float32: its codes decide everything that follows."""
+
+WORKSPACE_BYTES = 1 << 30
+"""What CUDA, its libraries and the step's own activations take beside weights and caches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """`weights`: both models, Mimi's encoder half only; `lm_lane`, `mimi_lane`: the caches that one lane keeps."""
+
+    weights: int
+    lm_lane: int
+    mimi_lane: int
+
+    def total(self, lanes: int) -> int:
+        """Weights and caches of `lanes` lanes."""
+        return self.weights + lanes * (self.lm_lane + self.mimi_lane)
+
+    def needed(self, lanes: int) -> int:
+        """`total` and room to work in."""
+        return self.total(lanes) + WORKSPACE_BYTES
+
+
+def memory_of(lm: Mapping[str, Any], mimi: Mapping[str, Any], weights: int, bytes_per_value: int) -> Memory:
+    """The memory of a checkpoint.
+
+    Args:
+        lm, mimi: the two configurations as moshi reads them.
+        weights: bytes of both models once loaded.
+        bytes_per_value: of the language model's dtype.
+    """
+    transformer, seanet = mimi["transformer"], mimi["seanet"]
+    attention = 2 * transformer["num_layers"] * transformer["context"] * transformer["d_model"]
+    return Memory(
+        weights=weights,
+        lm_lane=2 * lm["num_layers"] * lm["context"] * lm["dim"] * bytes_per_value,
+        mimi_lane=(attention + _convolution_values(seanet)) * MIMI_BYTES_PER_VALUE,
+    )
+
+
+def _convolution_values(seanet: Mapping[str, Any]) -> int:
+    """What the encoder's convolutions remember of one lane: kernel minus stride values of each input channel."""
+    channels = seanet["n_filters"]
+    values: int = seanet["channels"] * (seanet["kernel_size"] - 1)
+    for ratio in reversed(seanet["ratios"]):
+        for layer in range(seanet["n_residual_layers"]):
+            values += channels * (seanet["residual_kernel_size"] - 1) * seanet["dilation_base"] ** layer
+        values += channels * ratio
+        channels *= 2
+    return values + channels * (seanet["last_kernel_size"] - 1) + 2 * seanet["dimension"]

@@ -1,0 +1,44 @@
+"""The steadied pause decision of one lane, from the checkpoint's pause heads. Pure Python.
+
+The heads are high before the first word and spike for a frame or two inside sentences, on spoken digits most
+(delayed-streams-modeling issue 152), so a pause counts only after a word and once it has held for three frames. States:
+
+    IDLE   --word-->   LISTENING   --head above the threshold for HOLD_FRAMES in a row-->   IDLE (a pause has begun)
+    LISTENING   --spurt ends-->   IDLE
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = ["HOLD_FRAMES", "PAUSE_HEAD", "THRESHOLD", "PauseReader"]
+
+PAUSE_HEAD = 2
+"""The head that Kyutai's own clients decide on (2 s); a checkpoint with fewer heads gives its longest."""
+
+THRESHOLD = 0.5
+HOLD_FRAMES = 3
+
+
+class PauseReader:
+    """Call `push` for each step of the lane, `end_spurt` at the end of a flush and with the lane's reset."""
+
+    def __init__(self) -> None:
+        self._listening = False
+        self._held_frames = 0
+
+    def push(self, probabilities: Sequence[float], word: bool) -> bool:
+        """The heads of the next step, and whether a word came with it. True on the one step a pause is taken to begin."""
+        if word:
+            self._listening = True
+        above = probabilities[min(PAUSE_HEAD, len(probabilities) - 1)] > THRESHOLD
+        self._held_frames = self._held_frames + 1 if self._listening and above and not word else 0
+        if self._held_frames < HOLD_FRAMES:
+            return False
+        self.end_spurt()
+        return True
+
+    def end_spurt(self) -> None:
+        """Wait for the next word."""
+        self._listening = False
+        self._held_frames = 0

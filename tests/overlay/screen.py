@@ -1,0 +1,89 @@
+"""The captions of one room as a reader has them before their eyes."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from playwright.async_api import Locator, Page, expect
+
+from bench.room_server import RoomServer
+from captions.stream.protocol.native import CaptionWord, Latency, Participant, Segment
+
+__all__ = ["Screen"]
+
+ALICE = Participant("alice", "Alice")
+
+
+class Screen:
+    """`open` the overlay, `say` things in its room, look at `blocks` and `lines`."""
+
+    def __init__(self, page: Page, server: RoomServer, room: str) -> None:
+        self.page = page
+        self.room = room
+        self._server = server
+        self._revision = 0
+
+    @property
+    def stage(self) -> Locator:
+        return self.page.locator("live-captions .stage")
+
+    @property
+    def blocks(self) -> Locator:
+        return self.page.locator("live-captions .block:not(.fading)")
+
+    @property
+    def lines(self) -> Locator:
+        return self.page.locator("live-captions .block:not(.fading) .line")
+
+    @property
+    def notice(self) -> Locator:
+        return self.page.locator("live-captions .notice")
+
+    async def open(self, query: str = "", path: str = "/overlay") -> Screen:
+        """Load the page and wait until it watches the room."""
+        await self.page.goto(f"{self._server.url}{path}?room={quote(self.room)}{query}")
+        await self.watched()
+        return self
+
+    async def watched(self) -> None:
+        await expect(self.notice).to_have_text("")
+
+    def say(
+        self,
+        text: str,
+        tentative: str = "",
+        *,
+        segment: str = "a",
+        final: bool = False,
+        who: Participant = ALICE,
+        revision: int | None = None,
+        start: float = 1.0,
+        word_latency: float | None = None,
+    ) -> Segment:
+        """Publish a revision: the words said so far and the guess at what follows."""
+        self._revision += 1
+        words = [CaptionWord(word, start + i * 0.3, start + (i + 1) * 0.3) for i, word in enumerate(text.split())]
+        said = Segment(
+            room=self.room,
+            track=who.id,
+            participant=who,
+            id=segment,
+            revision=self._revision if revision is None else revision,
+            final=final,
+            start=start,
+            end=start + 0.3 * max(1, len(words)),
+            text=text,
+            words=words,
+            latency=Latency(word_latency=word_latency),
+            tentative=tentative,
+        )
+        self._server.publish(said)
+        return said
+
+    async def shows(self, *lines: str) -> None:
+        """Wait until exactly these lines are seen, from the top."""
+        await expect(self.lines).to_have_text(list(lines))
+
+    async def evaluate(self, script: str, argument: Any = None) -> Any:
+        return await self.page.evaluate(script, argument)

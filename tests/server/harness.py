@@ -1,0 +1,198 @@
+"""A real server in this process, on a port of its own, and clients that remember what they were told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from prometheus_client.parser import text_string_to_metric_families
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+from captions.config import load
+from captions.models.model import Model
+from captions.models.scripted import ScriptedModel
+from captions.server import Server
+from captions.stream.protocol import native
+from captions.stream.protocol.native import (
+    Audio,
+    ClientMessage,
+    Encoding,
+    Error,
+    Participant,
+    Segment,
+    ServerMessage,
+    Start,
+    Stop,
+    Stopped,
+)
+from captions.types import Pcm
+
+__all__ = ["NOTHING", "Served", "Talker", "final_text", "finals", "pcm_f32le", "serving", "started", "until"]
+
+PATIENCE_S = 20.0
+"""How long a test waits for what must come; no test needs it to pass."""
+
+M = TypeVar("M", bound=ServerMessage)
+
+NOTHING = {
+    "sessions": 0,
+    "connections": 0,
+    "tracks": 0,
+    "heard tracks": 0,
+    "detector streams": 0,
+    "scheduled tracks": 0,
+    "lanes in use": 0,
+    "watchers": 0,
+    "speaking": 0,
+}
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition that other tasks or threads bring about."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not condition():
+            await asyncio.sleep(0.002)
+
+
+@dataclass
+class Served:
+    """A running server."""
+
+    server: Server
+
+    @property
+    def url(self) -> str:
+        return f"ws://127.0.0.1:{self.server.port}"
+
+    @asynccontextmanager
+    async def talker(self, encoding: Encoding = "msgpack", *, key: str | None = None) -> AsyncIterator[Talker]:
+        """A publishing client."""
+        headers = {"Authorization": f"Bearer {key}"} if key else None
+        async with connect(
+            f"{self.url}/v1/stream",
+            subprotocols=[Subprotocol(native.SUBPROTOCOL)],
+            additional_headers=headers,
+            max_size=None,
+            proxy=None,
+        ) as connection:
+            yield Talker(connection, encoding)
+
+    async def get(self, path: str, headers: dict[str, str] | None = None) -> tuple[int, str]:
+        """Status and body of a plain HTTP request."""
+        async with asyncio.timeout(PATIENCE_S):
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.server.port)
+            lines = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: test\r\n{lines}\r\n".encode())
+            head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+            writer.close()
+        return int(head.split()[1]), body.decode()
+
+    async def metric(self, name: str, **labels: str) -> float:
+        """A sample as Prometheus would scrape it; 0 for one that does not exist yet."""
+        _, text = await self.get("/metrics")
+        samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
+        return next((sample.value for sample in samples if sample.name == name and sample.labels == labels), 0.0)
+
+    def held(self) -> dict[str, float]:
+        """What the server holds for its clients, looked up where it is kept."""
+        server = self.server
+        engine, rooms = server._engine, server._rooms
+        scheduler, vad = engine._runner._scheduler, engine._listener._vad
+        return {
+            "sessions": len(server._sessions),
+            "connections": len(server._outboxes),
+            "tracks": engine.tracks,
+            "heard tracks": len(engine._listener._tracks),
+            "detector streams": len(vad._context) - len(vad._free),
+            "scheduled tracks": len(scheduler.tracks),
+            "lanes in use": scheduler.lanes_in_use,
+            "watchers": sum(len(room.watchers) for room in rooms._rooms.values()),
+            "speaking": server._metrics.tracks_speaking._value.get(),
+        }
+
+    async def nothing_held(self) -> None:
+        """Wait until the server has freed everything."""
+        try:
+            await until(lambda: self.held() == NOTHING)
+        except TimeoutError:
+            assert self.held() == NOTHING
+
+
+@asynccontextmanager
+async def serving(model: Model | None = None, **settings: dict[str, Any]) -> AsyncIterator[Served]:
+    """A warm server with the scripted model, or another. Settings by section, as in config.toml."""
+    settings["server"] = {"port": 0, "drain_s": PATIENCE_S} | settings.get("server", {})
+    server = Server(load(None, {}, settings), model or ScriptedModel(lanes=4))
+    await server.start()
+    try:
+        yield Served(server)
+    finally:
+        await server.stop()
+
+
+def started(track: str, *, room: str = "daily", name: str = "", live: bool = False) -> Start:
+    """A track of 24 kHz float samples, whose frames reach the model as they are."""
+    return Start(room, track, "pcm_f32le", Participant(f"p-{track}", name), 24_000, live=live)
+
+
+def pcm_f32le(frame: Pcm) -> bytes:
+    return frame.astype("<f4").tobytes()
+
+
+def finals(messages: Iterable[ServerMessage], track: str) -> list[Segment]:
+    return [m for m in messages if isinstance(m, Segment) and m.final and m.track == track and m.words]
+
+
+def final_text(messages: Iterable[ServerMessage], track: str) -> str:
+    return " ".join(segment.text for segment in finals(messages, track))
+
+
+class Talker:
+    """One connection on the native protocol. `said` is everything the server told it so far."""
+
+    def __init__(self, connection: ClientConnection, encoding: Encoding) -> None:
+        self.connection = connection
+        self.encoding: Encoding = encoding
+        self.said: list[ServerMessage] = []
+
+    async def send(self, *messages: ClientMessage) -> None:
+        for message in messages:
+            await self.connection.send(native.encode(message, self.encoding))
+
+    async def speak(self, track: str, frames: Iterable[Pcm]) -> None:
+        for frame in frames:
+            await self.send(Audio(track, pcm_f32le(frame)))
+
+    async def next(self) -> ServerMessage:
+        async with asyncio.timeout(PATIENCE_S):
+            payload = await self.connection.recv()
+        assert isinstance(payload, str) == (self.encoding == "json"), "the server answers in the client's encoding"
+        message = native.decode_server(payload)
+        self.said.append(message)
+        return message
+
+    async def hear(self, kind: type[M], matches: Callable[[M], bool] = lambda message: True) -> M:
+        """The next message of a kind."""
+        while True:
+            message = await self.next()
+            if isinstance(message, kind) and matches(message):
+                return message
+
+    async def stop(self, track: str) -> str:
+        """Stop a track; everything it said in final segments."""
+        await self.send(Stop(track))
+        await self.hear(Stopped, lambda stopped: stopped.track == track)
+        return final_text(self.said, track)
+
+    async def say(self, track: str, frames: Iterable[Pcm], *, room: str = "daily", name: str = "") -> str:
+        """Start a track, speak and stop; everything it said in final segments."""
+        await self.send(started(track, room=room, name=name))
+        await self.speak(track, frames)
+        return await self.stop(track)
+
+    def errors(self) -> list[Error]:
+        return [message for message in self.said if isinstance(message, Error)]

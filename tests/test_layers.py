@@ -1,0 +1,87 @@
+"""The layers: one importer per heavy library, and stages that know nothing of sockets, threads or clocks."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "captions"
+MODULES = {str(path.relative_to(PACKAGE)): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+IMPORTERS = {
+    "websockets": {"server.py", "client.py"},
+    "onnxruntime": {"vad/silero.py"},
+    "opuslib_next": {"stream/opus.py"},
+    "av": {"cli/audio_file.py"},
+    "moonshine_voice": {"models/moonshine.py", "cli/demo.py", "pages.py"},
+    "sounddevice": {"cli/mic.py"},
+    "prometheus_client": {"metrics.py"},
+    "msgpack": set[str](),
+}
+"""Who may import what; nobody need."""
+
+ONLY_KYUTAI = ("torch", "moshi", "sentencepiece", "safetensors", "huggingface_hub")
+NO_STAGE = {"asyncio", "threading", "time", "socket", "concurrent", "multiprocessing"}
+ABOVE_STAGES = ("captions.server", "captions.session", "captions.engine", "captions.listener", "captions.client")
+
+
+def imports(path: Path) -> set[str]:
+    """Every module a file imports, wherever in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            found |= {str(node.module)} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def packages(path: Path) -> set[str]:
+    return {module.partition(".")[0] for module in imports(path)}
+
+
+@pytest.mark.parametrize("library", IMPORTERS)
+def test_a_heavy_library_has_one_importer(library: str) -> None:
+    importers = {name for name, path in MODULES.items() if library in packages(path)}
+    assert importers <= IMPORTERS[library]
+
+
+@pytest.mark.parametrize("library", ONLY_KYUTAI)
+def test_only_kyutais_model_imports_its_libraries(library: str) -> None:
+    importers = {name for name, path in MODULES.items() if library in packages(path)}
+    assert {name for name in importers if not name.startswith("models/kyutai/")} == set()
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m.startswith(("stream/", "vad/"))])
+def test_stages_know_nothing_of_sockets_threads_or_clocks(module: str) -> None:
+    path = MODULES[module]
+    assert packages(path) & NO_STAGE == set()
+    assert {name for name in imports(path) if name.startswith(ABOVE_STAGES)} == set()
+
+
+@pytest.mark.parametrize("module", ["models/scheduler.py", "models/trace.py", "models/agreement.py"])
+def test_what_is_pure_in_the_models_stays_so(module: str) -> None:
+    assert packages(MODULES[module]) & (NO_STAGE | {"numpy", "torch"}) == set()
+
+
+def test_every_module_says_what_it_is_and_what_is_public() -> None:
+    for name, path in MODULES.items():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        assert ast.get_docstring(tree), name
+        names = [
+            t.id for node in tree.body if isinstance(node, ast.Assign) for t in node.targets if isinstance(t, ast.Name)
+        ]
+        has_code = any(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in tree.body)
+        assert "__all__" in names or not has_code, name
+
+
+@pytest.mark.parametrize("module", ["captions.__main__", "captions.server", "captions.client", "captions.models.load"])
+def test_importing_the_service_does_not_import_torch(module: str) -> None:
+    check = f"import sys, {module}; print([m for m in {ONLY_KYUTAI} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
