@@ -7,14 +7,14 @@ import sys
 
 import msgspec
 
-from bench.commands import compare, latency, selfcheck
+from bench.commands import capacity, compare, harness, latency, selfcheck, soak
 from bench.load import LoadError
 from bench.results import ResultError
 from captions.cli.errors import CommandError
 
 __all__ = ["main"]
 
-_COMMANDS = (latency, compare, selfcheck)
+_COMMANDS = (latency, capacity, compare, soak, selfcheck, harness)
 
 
 def main(argv: list[str] | None = None) -> int:

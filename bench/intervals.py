@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Figure", "exact", "mean_of", "percentile_of", "ratio_of"]
+__all__ = ["Figure", "exact", "mean_of", "percentile_of", "ratio_of", "slope"]
 
 SEED = 20_261_123
 RESAMPLES = 1_000
@@ -57,6 +57,15 @@ def ratio_of(parts: Sequence[tuple[float, float]], unit: str) -> Figure | None:
     drawn = drawn[drawn[:, 1] > 0]
     low, high = _bounds(drawn[:, 0] / drawn[:, 1])
     return Figure(value, unit, low, high, len(pairs))
+
+
+def slope(xs: Sequence[float], ys: Sequence[float]) -> float:
+    """Of the straight line through the points by least squares; 0 for fewer than two."""
+    if len(xs) < 2:
+        return 0.0
+    mean_x, mean_y = sum(xs) / len(xs), sum(ys) / len(ys)
+    spread = sum((x - mean_x) ** 2 for x in xs)
+    return sum((x - mean_x) * (y - mean_y) for x, y in zip(xs, ys, strict=True)) / spread if spread else 0.0
 
 
 def _bootstrapped(

@@ -47,8 +47,8 @@ LM_1B: dict[str, Any] = {
 
 LM_SMALL: dict[str, Any] = LM_1B | {
     "card": 2,
-    "n_q": 4,
-    "delays": [0] * 5,
+    "n_q": 6,
+    "delays": [0] * 7,
     "dim": 64,
     "text_card": 48,
     "num_heads": 4,
@@ -57,13 +57,13 @@ LM_SMALL: dict[str, Any] = LM_1B | {
 }
 """So small that a test can afford it, and with contexts so short that rings wrap within one.
 
-Two codes a codebook, because a code is the nearest of random points: among many, two are within float32 rounding of each
+Few codes a codebook, because a code is the nearest of random points: among 32, two are within float32 rounding of each
 other in one choice of some 50,000, and then a batch and a single stream may rightly choose differently.
 """
 
 MIMI_SMALL: dict[str, Any] = MIMI_1B | {
     "seanet": MIMI_1B["seanet"] | {"dimension": 32, "n_filters": 2},
-    "quantizer": {"dimension": 8, "n_q": 4, "bins": 2, "input_dimension": 32, "output_dimension": 32},
+    "quantizer": {"dimension": 8, "n_q": 6, "bins": 2, "input_dimension": 32, "output_dimension": 32},
     "transformer": MIMI_1B["transformer"]
     | {
         "d_model": 32,
@@ -85,6 +85,10 @@ FILES: dict[str, Any] = {
     "stt_config": {"audio_delay_seconds": 0.5, "audio_silence_prefix_seconds": 0.0},
 }
 
+SPEECH_LEVEL = 0.05
+FIRST_CONVOLUTION = "encoder.model.0.conv.conv.weight"
+"""Loudness of speech going in, and the weights that bring it to unit variance."""
+
 BLOCK = 1 << 20
 """Random values drawn; a weight repeats them, which costs the same to multiply and far less to make."""
 
@@ -94,35 +98,30 @@ def write_random_checkpoint(folder: Path, lm: dict[str, Any], mimi: dict[str, An
     if (folder / "config.json").exists():
         return folder
     folder.mkdir(parents=True, exist_ok=True)
-    block = torch.randn(BLOCK, generator=torch.Generator().manual_seed(seed))
+    random = torch.Generator().manual_seed(seed)
     lm_state = loaders.LMModel(**lm, device="meta", dtype=torch.bfloat16).state_dict()
-    save_file(
-        {name: _fill(name, t, block, torch.bfloat16) for name, t in lm_state.items()}, folder / FILES["moshi_name"]
-    )
+    save_file(_filled(lm_state, random, torch.bfloat16), folder / FILES["moshi_name"])
     mimi_state = loaders.get_mimi(None, mimi, num_codebooks=lm["n_q"]).state_dict()
-    save_file(
-        {name: _fill(name, t, block, torch.float32) for name, t in mimi_state.items()}, folder / FILES["mimi_name"]
-    )
+    save_file(_filled(mimi_state, random, torch.float32), folder / FILES["mimi_name"])
     (folder / FILES["mimi_config_name"]).write_text(json.dumps(mimi))
     (folder / FILES["tokenizer_name"]).write_bytes(_tokenizer(lm["text_card"]))
     (folder / "config.json").write_text(json.dumps(lm | FILES))
     return folder
 
 
-def _filled(state: dict[str, Tensor], block: Tensor, dtype: torch.dtype) -> dict[str, Tensor]:
-    return {
-        name: _fill(name, like, block.roll(997 * number), dtype) for number, (name, like) in enumerate(state.items())
-    }
+def _filled(state: dict[str, Tensor], random: torch.Generator, dtype: torch.dtype) -> dict[str, Tensor]:
+    return {name: _fill(name, like, random, dtype) for name, like in state.items()}
 
 
-def _fill(name: str, like: Tensor, block: Tensor, dtype: torch.dtype) -> Tensor:
+def _fill(name: str, like: Tensor, random: torch.Generator, dtype: torch.dtype) -> Tensor:
     """Unit variance from layer to layer; norms and scales 1, biases 0."""
     if name.endswith(("alpha", "scale", "cluster_usage", "_initialized")) or "norm" in name:
         return torch.full(like.shape, 0.0 if name.endswith("bias") else 1.0, dtype=dtype)
     if name.endswith("bias"):
         return torch.zeros(like.shape, dtype=dtype)
     fan_in = like[0].numel() if like.dim() > 1 and "emb" not in name else 1
-    values = (block * fan_in**-0.5).to(dtype)
+    scale = (SPEECH_LEVEL if name == FIRST_CONVOLUTION else 1.0) * fan_in**0.5
+    values = (torch.randn(min(like.numel(), BLOCK), generator=random) / scale).to(dtype)
     return values.repeat(-(-like.numel() // BLOCK))[: like.numel()].view(like.shape)
 
 

@@ -64,6 +64,7 @@ def shares_of(
     tracks: Sequence[TrackPlan],
     processes: int = 1,
     tracks_per_connection: int = 50,
+    done_within_s: float = 60.0,
 ) -> list[SenderShare]:
     """Divide tracks over processes, and over connections in each; only the native protocol carries several on one."""
     per_connection = tracks_per_connection if target.protocol == "native" else 1
@@ -74,7 +75,7 @@ def shares_of(
         if connections:
             used = {plan.pool for plan in mine}
             kept = tuple(tuple(pool) if number in used else () for number, pool in enumerate(pools))
-            shares.append(SenderShare(target, kept, connections))
+            shares.append(SenderShare(target, kept, connections, done_within_s))
     return shares
 
 

@@ -15,11 +15,62 @@ WORDS_PER_S = 2.6
 SEGMENT_CHARS = 74
 WRONG_GUESSES = 0.2
 NAMES = ("Alice Martin", "Bruno Petit", "Chloé Nguyen", "David Okafor", "Élise Roux", "Farid Haddad")
-VOCABULARY = (
-    "the budget for next year was voted on Thursday and nobody asked why la réunion commence à neuf heures avec "
-    "l'équipe du ministère so we should plan interoperability tests before the end of the month il faut répondre "
-    "aux agents avant vendredi please keep an eye on accessibility a I to be or not"
-).split()
+VOCABULARY = [
+    "the",
+    "budget",
+    "for",
+    "next",
+    "year",
+    "was",
+    "voted",
+    "on",
+    "Thursday",
+    "and",
+    "nobody",
+    "asked",
+    "why",
+    "la",
+    "réunion",
+    "commence",
+    "à",
+    "neuf",
+    "heures",
+    "avec",
+    "l'équipe",
+    "du",
+    "ministère",
+    "so",
+    "we",
+    "should",
+    "plan",
+    "interoperability",
+    "tests",
+    "before",
+    "the",
+    "end",
+    "of",
+    "the",
+    "month",
+    "il",
+    "faut",
+    "répondre",
+    "aux",
+    "agents",
+    "avant",
+    "vendredi",
+    "please",
+    "keep",
+    "an",
+    "eye",
+    "on",
+    "accessibility",
+    "a",
+    "I",
+    "to",
+    "be",
+    "or",
+    "not",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +120,10 @@ def _utter(
     room: str, participant: Participant, segment_id: str, words: list[str], start: float, chance: random.Random
 ) -> Iterator[Said]:
     """Each word is first guessed, at times wrongly, then committed; the last revision is final."""
-    spoken = [CaptionWord(word, round(start + i / WORDS_PER_S, 3), round(start + (i + 1) / WORDS_PER_S, 3)) for i, word in enumerate(words)]
+    spoken = [
+        CaptionWord(word, round(start + i / WORDS_PER_S, 3), round(start + (i + 1) / WORDS_PER_S, 3))
+        for i, word in enumerate(words)
+    ]
     revision = 0
 
     def revise(at_s: float, committed: int, tentative: str = "", final: bool = False) -> Said:
@@ -78,7 +132,9 @@ def _utter(
         said = spoken[:committed]
         text = " ".join(word.text for word in said)
         total = round(chance.uniform(300, 900), 1)
-        latency = Latency(word_latency=total, buffer=40.0, model_delay=total - 60.0, compute=20.0) if said else Latency()
+        latency = (
+            Latency(word_latency=total, buffer=40.0, model_delay=total - 60.0, compute=20.0) if said else Latency()
+        )
         end = spoken[max(0, committed - 1)].end
         segment = Segment(
             room, participant.id, participant, segment_id, revision, final, start, end, text, said, latency, tentative

@@ -44,7 +44,7 @@ PAUSE_TOLERANCE = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """What one track sends: `silence_frames` of nothing, then `frames` of sound cut out by `sound`, then a flush or not.
+    """What one track sends: `silence_frames` of nothing, then `frames` of sound number `sound`, then a flush or not.
 
     `wait`: steps its lane stays as it was before it is reset for this stream.
     """
@@ -65,7 +65,8 @@ class Schedule:
 
     def active(self, step: int) -> NDArray[np.bool_]:
         bits = self.frames_at[step] if step < len(self.frames_at) else (1 << LANES) - 1
-        return (bits >> np.arange(LANES)) & 1 == 1
+        lanes: NDArray[np.bool_] = (bits >> np.arange(LANES)) & 1 == 1
+        return lanes
 
 
 _streams = st.builds(
@@ -127,7 +128,7 @@ class Oracle:
     def _run(self, schedule: Schedule) -> list[tuple[Stream, list[int], list[tuple[float, ...]]]]:
         """Every stream with the tokens and pauses it got in the batch."""
         batch = Batch.of(LANES, FRAME_SAMPLES)
-        lanes = [self._feed(lane, streams) for lane, streams in enumerate(schedule.lanes)]
+        lanes = [self._feed(streams) for streams in schedule.lanes]
         heard: list[tuple[Stream, list[int], list[tuple[float, ...]]]] = []
         owner: dict[int, int] = {}
         going, step = set(range(LANES)), 0
@@ -148,14 +149,14 @@ class Oracle:
                     batch.active[lane], batch.pcm[lane], batch.closing[lane] = True, fed[0], fed[1]
             for output in self._model.step(batch):
                 assert batch.active[output.lane], "a lane spoke that had no frame"
-                _, tokens, pauses = heard[owner[output.lane]]
                 _check_order(output)
+                pauses = heard[owner[output.lane]][2]
                 pauses += [event.probabilities for event in output.events if isinstance(event, LanePause)]
             for lane in np.flatnonzero(batch.active).tolist():
                 heard[owner[lane]][1].append(int(self._model.tokens[lane]))
         return heard
 
-    def _feed(self, lane: int, streams: list[Stream]) -> Iterator[Stream | tuple[Pcm | None, bool]]:
+    def _feed(self, streams: list[Stream]) -> Iterator[Stream | tuple[Pcm | None, bool]]:
         """A lane's turns: a stream to reset for, or a frame (None: none yet) and whether it closes a flush."""
         for stream in streams:
             for _ in range(stream.wait):
@@ -170,13 +171,12 @@ class Oracle:
         flush = self._model.info.flush_frames if stream.flushed else 0
         return [*silence * stream.silence_frames, *_sound(stream.sound, stream.frames), *silence * flush]
 
-    @torch.no_grad()
     def _alone(self, frames: list[Pcm]) -> tuple[list[int], list[list[float]]]:
         """moshi's loop, as its own command-line transcription runs it: the first frame is given to the model twice."""
         generator = LMGen(self._lm, use_sampling=False, temp=0.0, temp_text=0.0)
         tokens: list[int] = []
         pauses: list[list[float]] = []
-        with no_compile(), self._mimi.streaming(1), generator.streaming(1):
+        with torch.no_grad(), no_compile(), self._mimi.streaming(1), generator.streaming(1):
             for frame in frames:
                 codes = self._mimi.encode(torch.from_numpy(frame).to(self._device)[None, None])
                 if not tokens:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from types import TracebackType
 
-from captions.config import Config, ServerConfig
+from captions.config import Config, KeysConfig, ServerConfig
 from captions.models.scripted import ScriptedModel
 from captions.server import Server
 from captions.stream.protocol.native import Segment
@@ -16,23 +16,31 @@ __all__ = ["RoomServer"]
 class RoomServer:
     """Use as an async context manager; `publish` reaches a room's watchers as the segments of its tracks do."""
 
-    def __init__(self, config: Config | None = None) -> None:
-        self._config = config or Config(server=ServerConfig(port=0, drain_s=0.0))
-        self._server = Server(self._config, ScriptedModel(lanes=1))
-        self._port = self._config.server.port
+    def __init__(self, keys: KeysConfig | None = None) -> None:
+        self._keys = keys or KeysConfig()
+        self._port = 0
 
     @property
     def url(self) -> str:
         return f"http://localhost:{self._port}"
 
     async def __aenter__(self) -> RoomServer:
-        await self._server.start()
-        self._port = self._server.port
+        await self.start()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Start, on the port of before if it was started before; it then knows nothing of what was."""
+        server = ServerConfig(host="localhost", port=self._port, drain_s=0.0)
+        self._server = Server(Config(server=server, keys=self._keys), ScriptedModel(lanes=1))
+        await self._server.start()
+        self._port = self._server.port
+
+    async def stop(self) -> None:
         await self._server.stop()
 
     def publish(self, segment: Segment) -> None:

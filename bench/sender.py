@@ -23,7 +23,6 @@ from bench.protocols import Dialect, ProtocolName, dialect_for
 __all__ = ["SenderReport", "SenderShare", "Target", "TrackPlan", "run_share"]
 
 HELD_S = 0.02
-_DONE_WITHIN_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +49,15 @@ class TrackPlan:
 
 @dataclass(frozen=True, slots=True)
 class SenderShare:
-    """What one process sends: each inner sequence of tracks is one connection."""
+    """What one process sends: each inner sequence of tracks is one connection.
+
+    `done_within_s`: how long the server may take, after the end, to say that all is out.
+    """
 
     target: Target
     pools: tuple[tuple[bytes, ...], ...]
     connections: tuple[tuple[TrackPlan, ...], ...]
+    done_within_s: float = 60.0
 
 
 @dataclass(slots=True)
@@ -109,11 +112,11 @@ async def _run_connection(
         await pacer.run(await begin_at)
         padding = asyncio.create_task(_pad(connection, dialect))
         try:
-            async with asyncio.timeout(_DONE_WITHIN_S):
+            async with asyncio.timeout(share.done_within_s):
                 await ended.wait()
         except TimeoutError:
             for log in logs.values():
-                log.add(Trouble(log.track, time.monotonic(), f"not done {_DONE_WITHIN_S:.0f} s after the end"))
+                log.add(Trouble(log.track, time.monotonic(), f"not done {share.done_within_s:g} s after the end"))
         finally:
             padding.cancel()
             reading.cancel()

@@ -38,6 +38,7 @@ def run_pass(
     warm_up_s: float = 0.0,
     processes: int = 1,
     core: int | None = None,
+    done_within_s: float = 60.0,
     tick: Callable[[float], None] = lambda _elapsed_s: None,
 ) -> Pass:
     """Send each clip as a track of its own that begins so many seconds after the start, and measure.
@@ -55,7 +56,7 @@ def run_pass(
         for number, (name, (clip, starts_s)) in enumerate(zip(names, tracks, strict=True))
     ]
     cpu_before = server.cpu_s() if server is not None else 0.0
-    load = run_load(shares_of(target, pools, plans, processes), core, tick)
+    load = run_load(shares_of(target, pools, plans, processes, done_within_s=done_within_s), core, tick)
     truths = dict(zip(names, (clip.truth for clip, _ in tracks), strict=True))
     by_track = [measure(log, truths[log.track], warm_up_s) for log in sorted(load.logs, key=lambda log: log.track)]
     return Pass(

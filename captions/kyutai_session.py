@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from captions.listener import Arrived, BadAudio, Finish, Flush, Heard, Pace, Sound
+from captions.listener import Arrived, Finish, Flush, Heard, Pace, Sound, Taken
 from captions.session import Service
 from captions.stream.decode import decoder_for
 from captions.stream.ogg import OggError, OggReader
@@ -111,7 +111,7 @@ class KyutaiSession:
                 self._pauses = (0.0,) * len(_PAUSES_S)
             case SpurtEnded(at):
                 self._silent_from = at
-            case BadAudio():
+            case Taken():
                 self._progressed.set()
 
     def said(self, events: Sequence[TrackEvent]) -> None:
@@ -137,7 +137,7 @@ class KyutaiSession:
 
     async def _hear(self, pcm: Pcm, arrived_at: float) -> None:
         self._service.engine.tell(Sound(self._handle, Packet(pcm.astype("<f4", copy=False).tobytes(), arrived_at)))
-        self._captions.pending_samples += len(pcm)
+        self._captions.sent(len(pcm))
         most = samples_in(self._service.limits.pending_audio_s)
         while self._captions.pending_samples > most and self._connected:
             self._pace.held = True

@@ -35,6 +35,7 @@ __all__ = [
     "Open",
     "Pace",
     "Sound",
+    "Taken",
     "Turn",
 ]
 
@@ -109,13 +110,20 @@ class Arrived:
 
 @dataclass(frozen=True, slots=True)
 class BadAudio:
-    """A packet that could not be decoded; `samples` is how long it claimed to be."""
+    """A packet that could not be decoded."""
 
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Of a track whose sender waits: packets of `samples` were taken in, and frames up to `pushed_to` handed on."""
+
     samples: int
+    pushed_to: int
 
 
-Heard: TypeAlias = Arrived | SpurtStarted | SpurtEnded | BadAudio | Gap
+Heard: TypeAlias = Arrived | SpurtStarted | SpurtEnded | BadAudio | Taken | Gap
 """What the listener tells a track's connection, in order."""
 
 
@@ -133,6 +141,7 @@ class _Track:
     gate: Gate
     stream: int
     pace: Pace
+    pushed_to: int = 0
 
 
 class Listener:
@@ -247,12 +256,12 @@ class Listener:
             sounding = {track_id: track for track_id, track in sounding.items() if not track.ear.is_done}
 
     def _advance(self, track_id: int, track: _Track, turn: Turn) -> None:
-        ear, before = track.ear, track.ear.position
+        ear, before, taken_before = track.ear, track.ear.position, track.ear.taken_samples
         frame = None
         try:
             frame = ear.advance()
         except AudioError as error:
-            turn.heard.append((track_id, BadAudio(str(error), error.samples)))
+            turn.heard.append((track_id, BadAudio(str(error))))
         if ear.position > before:
             arrived = Arrived(before, ear.position, ear.newest.arrived_at, ear.newest.captured_at)
             turn.heard.append((track_id, arrived))
@@ -261,6 +270,9 @@ class Listener:
             ear.gaps.clear()
         if frame is not None:
             turn.orders.append(PushFrame(track_id, frame))
+            track.pushed_to = max(track.pushed_to, frame.end)
+        if not track.pace.drops and ear.taken_samples > taken_before:
+            turn.heard.append((track_id, Taken(ear.taken_samples - taken_before, track.pushed_to)))
 
     def _detect(self, sounding: dict[int, _Track], turn: Turn) -> None:
         while True:

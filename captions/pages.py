@@ -50,7 +50,7 @@ class Page:
 
 
 class Pages:
-    """The static files, read once. `/` may not be framed, `/overlay` is made for it; modules serve pages of anywhere."""
+    """The static files, read once. `/` may not be framed, `/overlay` is made for it; any page may use modules."""
 
     def __init__(self) -> None:
         self._pages = {f"/overlay/{file.name}": _file(file) for file in _FOLDER.iterdir() if file.suffix in _TYPES}

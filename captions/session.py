@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from captions.config import LimitsConfig
 from captions.engine import Engine
-from captions.listener import BadAudio, Finish, Flush, Heard, Mute, Pace, Sound
+from captions.listener import Finish, Flush, Heard, Mute, Pace, Sound, Taken
 from captions.metrics import Metrics
 from captions.rooms import Rooms
 from captions.stream.decode import AudioError, Decoder, decoder_for
@@ -55,7 +55,7 @@ class _Published:
 
     def heard(self, event: Heard) -> None:
         self.captions.heard(event)
-        if isinstance(event, BadAudio):
+        if isinstance(event, Taken):
             self.progressed.set()
 
     def said(self, events: list[TrackEvent]) -> None:
@@ -175,7 +175,7 @@ class Session:
     async def _hold_back(self, track: _Published, data: bytes) -> None:
         """Read on only when the track has room again: the client's socket fills up, and it waits."""
         decoder = track.decoder
-        track.captions.pending_samples += decoder.ticks_in(data) * SAMPLE_RATE // decoder.clock_rate
+        track.captions.sent(decoder.ticks_in(data) * SAMPLE_RATE // decoder.clock_rate)
         most = samples_in(self._service.limits.pending_audio_s)
         while track.captions.pending_samples > most and not track.gone:
             track.pace.held = True

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from captions.listener import Arrived, BadAudio, Heard
+from captions.listener import Arrived, BadAudio, Heard, Taken
 from captions.metrics import Metrics
 from captions.stream.latency import Arrivals, WordLatency, word_latency
 from captions.stream.protocol import native
@@ -40,8 +40,8 @@ class _Spurt:
 class CaptionTrack:
     """Pass on what the listener `heard` and the model `said`; messages come out through `emit`, in order.
 
-    `clock` is the server's monotonic clock: the moment a segment leaves is part of its latency. `pending_samples` is
-    for senders that hold back: add what is sent, and it sinks as the model deals with it.
+    `clock` is the server's monotonic clock: the moment a segment leaves is part of its latency. Senders that hold
+    back say what they have `sent`, and look at `pending_samples`.
     """
 
     def __init__(
@@ -68,7 +68,16 @@ class CaptionTrack:
         self._dealt_to = 0
         self._spurts: deque[_Spurt] = deque()
         self.speaking = False
-        self.pending_samples = 0
+        self._unheard_samples = 0
+        self._pushed_to = 0
+
+    @property
+    def pending_samples(self) -> int:
+        """Audio that was sent and that neither the listener nor the model has dealt with yet."""
+        return self._unheard_samples + max(0, self._pushed_to - self._dealt_to)
+
+    def sent(self, samples: int) -> None:
+        self._unheard_samples += samples
 
     def heard(self, event: Heard) -> None:
         match event:
@@ -83,9 +92,11 @@ class CaptionTrack:
             case SpurtEnded(at):
                 self._speech(False, at)
                 self._spurts[-1].ended_at = self._arrivals.at(at)
-            case BadAudio(message, samples):
-                self.pending_samples -= samples
+            case BadAudio(message):
                 self._error("bad_audio", message)
+            case Taken(samples, pushed_to):
+                self._unheard_samples -= samples
+                self._pushed_to = pushed_to
             case Gap():
                 self._gap(event)
 
@@ -110,7 +121,6 @@ class CaptionTrack:
                 case Gap():
                     self._gap(event)
                 case Progress(to):
-                    self.pending_samples -= to - self._dealt_to
                     self._dealt_to = to
                 case ModelFailed(message):
                     self._error("model_failed", message)

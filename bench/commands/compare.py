@@ -42,8 +42,8 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser = commands.add_parser(
         "compare",
         help="our server against another, on the same audio",
-        description="Start a peer by its command, then our server; stream the same clip to each in real time, as 16 kHz "
-        "PCM, after a few seconds to warm up; print each figure and the ratio. The peer may also be running already.",
+        description="Start a peer by its command, then our server; stream the same clip to each in real time, as "
+        "16 kHz PCM, after a few seconds to warm up; print each figure and the ratio.",
     )
     parser.add_argument("--peer", required=True, metavar="COMMAND", help="starts it; {port} becomes a free port")
     parser.add_argument("--peer-protocol", choices=PROTOCOLS, required=True)

@@ -97,9 +97,9 @@ class _Utterance:
         voiced = voiced[(voiced + 1) * FRAME_SAMPLES + self.start > self._last_end]
         ends = np.cumsum([len(word) + 1 for word in words])
         laid: list[LaneWord] = []
-        at = self._position(voiced, 0.0)
+        at = max(self._last_end, self._position(voiced, 0.0))
         for word, letters in zip(words, ends, strict=True):
-            start, at = at, self._position(voiced, letters / ends[-1])
+            start, at = at, max(at, self._position(voiced, letters / ends[-1]))
             laid.append(LaneWord(word, start, at))
         return laid
 

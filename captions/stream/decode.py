@@ -18,11 +18,7 @@ QUIETEST_SPEECH_PEAK = 10 ** (-QUIETEST_SPEECH_DBOV / 20)
 
 
 class AudioError(Exception):
-    """Audio that cannot be decoded: of an unknown kind, or damaged. `samples` at 24 kHz is how long it claims to be."""
-
-    def __init__(self, message: str, samples: int = 0) -> None:
-        super().__init__(message)
-        self.samples = samples
+    """Audio that cannot be decoded: of an unknown kind, or damaged."""
 
 
 class Decoder(Protocol):
@@ -76,8 +72,7 @@ class PcmDecoder:
         if self._scale != 1.0:
             pcm *= self._scale
         elif not np.isfinite(pcm).all():
-            samples = self.ticks_in(data) * SAMPLE_RATE // self.clock_rate
-            raise AudioError("the samples are not all finite numbers", samples)
+            raise AudioError("the samples are not all finite numbers")
         if self._channels == 2:
             pcm = pcm.reshape(-1, 2).mean(axis=1)
         return pcm if self._resampler is None else self._resampler.resample_chunk(pcm)
@@ -110,7 +105,7 @@ class PacketDecoder:
         try:
             return self._opus.decode(data)
         except OpusError as error:
-            raise AudioError(str(error), samples_in_packet(data)) from None
+            raise AudioError(str(error)) from None
 
     def conceal(self, samples: int, behind: bytes) -> Pcm:
         return self._opus.conceal(samples, behind)

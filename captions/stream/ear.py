@@ -46,7 +46,8 @@ class Ear:
     """One track. `push` packets, then `advance` until it `is_done`, taking every `chunk` in between.
 
     Set `speaking` to what the speech gate says: a track does not fall asleep in the middle of a spurt. `gaps` are for
-    the caller to take and clear. `newest` is the packet taken in last.
+    the caller to take and clear. `newest` is the packet taken in last; `taken_samples` counts what all packets taken
+    in held, whatever became of them.
     """
 
     def __init__(self, decoder: Decoder, *, skips_silence: bool = True) -> None:
@@ -55,6 +56,7 @@ class Ear:
         self.newest = Packet(b"", 0.0)
         self.gaps: list[Gap] = []
         self.concealed = 0
+        self._taken = 0
         self._decoder = decoder
         self._skips_silence = skips_silence
         self._asleep = False
@@ -82,6 +84,10 @@ class Ear:
         return self._frame_start + self._filled
 
     @property
+    def taken_samples(self) -> int:
+        return self._taken + self.timeline.refused_samples
+
+    @property
     def is_done(self) -> bool:
         """Whether `advance` found nothing more to take in; packets that wait for earlier ones do not count."""
         return self._blank
@@ -94,6 +100,7 @@ class Ear:
         """Give up the packet that has waited longest: a gap."""
         item = self.timeline.drop_oldest()
         if item is not None:
+            self._taken += item.samples if isinstance(item, Sound) else 0
             self.gaps.append(Gap(item.start, item.start + item.samples, "overload"))
             self._jump(item.start + item.samples)
 
@@ -154,6 +161,7 @@ class Ear:
                         self._set(start, self._decoder.conceal(samples, behind.data))
                         return True
                 case Sound() as sound:
+                    self._taken += sound.samples
                     if not self._sleeps_through(sound):
                         self._decode(sound)
                         return True

@@ -96,6 +96,7 @@ class Timeline:
         self._arrived_at = 0.0
         self.late = 0
         self.repeated = 0
+        self.refused_samples = 0
 
     @property
     def position(self) -> int:
@@ -123,6 +124,8 @@ class Timeline:
             self.repeated += 1
         else:
             self._early[seq] = packet
+            return
+        self.refused_samples += self._samples(self._ticks_of(packet.data))
 
     def pop(self) -> TimelineItem | None:
         """The next stretch of the track, in order; None until more packets come."""

@@ -23,6 +23,7 @@ class Screen:
         self.room = room
         self._server = server
         self._revision = 0
+        self._begun: set[str] = set()
 
     @property
     def stage(self) -> Locator:
@@ -61,7 +62,14 @@ class Screen:
         start: float = 1.0,
         word_latency: float | None = None,
     ) -> Segment:
-        """Publish a revision: the words said so far and the guess at what follows."""
+        """Publish a revision: the words said so far and the guess at what follows.
+
+        What is final is a guess first, as it mostly is: final segments that arrive with the room's history and were
+        never seen before are not shown.
+        """
+        if final and text and segment not in self._begun:
+            self.say("", text, segment=segment, who=who, revision=-1, start=start)
+        self._begun.add(segment)
         self._revision += 1
         words = [CaptionWord(word, start + i * 0.3, start + (i + 1) * 0.3) for i, word in enumerate(text.split())]
         said = Segment(

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from playwright.async_api import expect
 
 from captions.stream.protocol.native import Participant
-from tests.overlay.screen import Screen
+from tests.overlay.screen import ALICE, Screen
 
-BRUNO = Participant("bruno", "Bruno")
+BRUNO, CHLOE, DAVID, ELISE = (Participant(name.lower(), name) for name in ("Bruno", "Chloe", "David", "Elise"))
 
-WHERE_WORDS_STAND = """() => {
-  const spans = document.querySelector("live-captions").shadowRoot.querySelectorAll(".line span");
-  return Object.fromEntries([...spans].map((span) => [span.textContent, span.getBoundingClientRect().toJSON()]));
+STANDING = """() => {
+  const root = document.querySelector("live-captions").shadowRoot;
+  const of = (selector) => [...root.querySelectorAll(selector)].map((node) => {
+    const { left, top } = node.getBoundingClientRect();
+    return [node.textContent, [Math.round(left), Math.round(top)]];
+  });
+  return { words: Object.fromEntries(of(".line span")), names: Object.fromEntries(of(".name")) };
 }"""
+
+
+async def standing(screen: Screen) -> dict[str, dict[str, Any]]:
+    """Where each word and each name stands, for tests whose words are all different."""
+    found: dict[str, dict[str, Any]] = await screen.evaluate(STANDING)
+    return found
 
 
 async def test_words_are_shown_under_the_speakers_name(screen: Screen) -> None:
@@ -23,18 +36,196 @@ async def test_words_are_shown_under_the_speakers_name(screen: Screen) -> None:
     await expect(screen.blocks.locator(".name")).to_have_text(["Alice"])
 
 
-async def test_a_line_takes_40_characters_and_words_stay_where_they_were(screen: Screen) -> None:
+async def test_a_speaker_without_a_name_is_called_by_their_id(screen: Screen) -> None:
     await screen.open()
-    words = "The spring of hope and the winter of despair were both before us all".split()
-    seen: dict[str, dict[str, float]] = {}
+    screen.say("Hello", who=Participant("guest-7"))
+    await expect(screen.blocks.locator(".name")).to_have_text(["guest-7"])
+
+
+async def test_lines_take_40_characters_and_no_word_moves_once_it_is_shown(screen: Screen) -> None:
+    await screen.open()
+    words = ["The", "spring", "of", "hope", "and", "winter", "in", "despair", "were", "both", "before", "us", "all"]
+    before: dict[str, Any] = {}
     for number in range(1, len(words) + 1):
         screen.say(" ".join(words[:number]))
         await expect(screen.lines.last).to_contain_text(words[number - 1])
-        now = await screen.evaluate(WHERE_WORDS_STAND)
-        assert {word: (box["left"], box["top"]) for word, box in seen.items()} == {
-            word: (now[word]["left"], now[word]["top"]) for word in seen
-        }
-        seen = now
+        now = (await standing(screen))["words"]
+        assert {word: now[word] for word in before} == before
+        before = now
     lines = await screen.lines.all_text_contents()
-    assert lines == ["The spring of hope and the winter of", "despair were both before us all"]
+    assert len(lines) == 2
+    assert 34 <= len(lines[0]) <= 40
+
+
+async def test_a_third_line_rolls_the_first_one_up_and_out(screen: Screen) -> None:
+    await screen.open("&motion=reduced")
+    text = "It was the season of Light, it was the season of Darkness, it was the spring of hope"
+    screen.say(text[:74])
+    await expect(screen.lines).to_have_count(2)
+    second = screen.lines.nth(1)
+    below = await second.bounding_box()
+    screen.say(text)
+    await expect(screen.lines).to_have_count(3)
+    above, window = await second.bounding_box(), await screen.blocks.locator(".lines").bounding_box()
+    assert above is not None
+    assert below is not None
+    assert window is not None
+    line_height = window["height"] / 2
+    assert above["y"] == pytest.approx(below["y"] - line_height, abs=0.5)
+    assert above["y"] == pytest.approx(window["y"], abs=0.5)
+
+
+async def test_what_may_change_is_marked_and_becomes_solid_in_place(screen: Screen) -> None:
+    await screen.open()
+    screen.say("It was", "the best")
+    await expect(screen.lines.locator(".tentative")).to_have_text(["the", "best"])
+    await screen.evaluate(
+        "() => { window.best = document.querySelector('live-captions').shadowRoot.querySelectorAll('.line span')[3] }"
+    )
+    screen.say("It was the best of")
+    await screen.shows("It was the best of")
+    await expect(screen.lines.locator(".tentative")).to_have_count(0)
+    assert await screen.evaluate("() => window.best.isConnected && window.best.textContent === 'best'")
+
+
+async def test_a_wrong_guess_is_replaced_and_what_was_said_stays(screen: Screen) -> None:
+    await screen.open()
+    screen.say("It was", "a guest of thyme")
+    await screen.shows("It was a guest of thyme")
+    before = (await standing(screen))["words"]
+    screen.say("It was the best", "of times")
+    await screen.shows("It was the best of times")
+    after = (await standing(screen))["words"]
+    assert [after[word] for word in ("It", "was")] == [before[word] for word in ("It", "was")]
+
+
+async def test_a_guess_that_comes_to_nothing_is_withdrawn(screen: Screen) -> None:
+    await screen.open()
+    screen.say("", "Hm")
+    await screen.shows("Hm")
+    screen.say("", final=True)
+    await expect(screen.blocks).to_have_count(0)
+
+
+async def test_a_guess_over_many_lines_that_is_withdrawn_hides_nothing_that_follows(screen: Screen) -> None:
+    await screen.open()
+    screen.say("One", "and then a guess that goes on for so long that it takes up four whole lines of captions " * 2)
+    await expect(screen.lines.last).to_contain_text("captions")
+    screen.say("One two three")
+    await expect(screen.lines.last).to_have_text("two three")
+    window, line = await screen.blocks.locator(".lines").bounding_box(), await screen.lines.last.bounding_box()
+    assert window is not None
+    assert line is not None
+    assert window["y"] - 1 <= line["y"] < window["y"] + window["height"]
+
+
+async def test_late_words_land_in_their_own_segment(screen: Screen) -> None:
+    await screen.open()
+    screen.say("First came", segment="a", revision=1)
+    screen.say("then the second", segment="b", revision=1)
+    screen.say("First came this", segment="a", revision=2)
+    await screen.shows("First came this", "then the second")
+
+
+async def test_revisions_that_come_twice_or_too_late_change_nothing(screen: Screen) -> None:
+    await screen.open()
+    screen.say("It was the best of", revision=5)
+    screen.say("It was", revision=3)
+    screen.say("It was the best of", revision=5)
+    screen.say("It was the best of times.", revision=6, final=True)
+    screen.say("Never said", revision=7)
+    screen.say("Next.", segment="b", final=True)
+    await screen.shows("It was the best of times.", "Next.")
+
+
+async def test_a_word_longer_than_a_line_is_broken_and_not_lost(screen: Screen) -> None:
+    await screen.open()
+    word = "anticonstitutionnellement" * 3
+    screen.say(word)
+    await expect(screen.lines.first).to_be_visible()
+    lines = await screen.lines.all_text_contents()
+    assert "".join(lines) == word
     assert all(len(line) <= 40 for line in lines)
+
+
+async def test_several_speakers_are_read_side_by_side_and_none_moves_another(screen: Screen) -> None:
+    await screen.open()
+    screen.say("I speak", segment="a1")
+    await expect(screen.blocks).to_have_count(1)
+    alone = await standing(screen)
+    screen.say("So do we", segment="b1", who=BRUNO)
+    screen.say("and also them", segment="c1", who=CHLOE)
+    await expect(screen.blocks).to_have_count(3)
+    together = await standing(screen)
+    screen.say("I speak much longer than one line has room for, you see", segment="a1")
+    await expect(screen.lines).to_have_count(4)
+    later = await standing(screen)
+    assert {word: together["words"][word] for word in alone["words"]} == alone["words"]
+    assert {word: later["words"][word] for word in together["words"]} == together["words"]
+    assert later["names"] == together["names"]
+    tops = [top for _, top in together["names"].values()]
+    assert len(set(tops)) == 3
+    colours = await screen.blocks.evaluate_all("blocks => blocks.map((b) => b.style.getPropertyValue('--speaker'))")
+    assert len(set(colours)) == 3
+
+
+async def test_who_comes_back_gets_the_place_they_had(screen: Screen) -> None:
+    await screen.page.clock.install()
+    await screen.open()
+    screen.say("First.", segment="a1", final=True)
+    screen.say("Second.", segment="b1", who=BRUNO, final=True)
+    await expect(screen.blocks).to_have_count(2)
+    before = (await standing(screen))["names"]
+    await screen.page.clock.run_for(3_000)
+    await expect(screen.blocks).to_have_count(0)
+    screen.say("Second again.", segment="b2", who=BRUNO)
+    await expect(screen.blocks).to_have_count(1)
+    assert (await standing(screen))["names"]["Bruno"] == before["Bruno"]
+
+
+async def test_a_fifth_speaker_takes_the_place_of_who_was_silent_longest(screen: Screen) -> None:
+    await screen.open()
+    for number, who in enumerate((ALICE, BRUNO, CHLOE, DAVID)):
+        screen.say("Hello", segment=f"1{number}", who=who)
+        await expect(screen.blocks).to_have_count(number + 1)
+    screen.say("Hello again", segment="10", who=ALICE)
+    screen.say("Me too", segment="2", who=ELISE)
+    await expect(screen.blocks.locator(".name", has_text="Elise")).to_be_visible()
+    names = await screen.blocks.locator(".name").all_text_contents()
+    assert sorted(names) == ["Alice", "Chloe", "David", "Elise"]
+
+
+@pytest.mark.parametrize(("text", "stays_ms"), [("Yes.", 1_500), ("twenty-one characters " * 3, 4_333)])
+async def test_captions_stay_for_1_5_s_or_a_second_for_15_characters(screen: Screen, text: str, stays_ms: int) -> None:
+    await screen.page.clock.install()
+    await screen.open()
+    await screen.page.clock.pause_at(await screen.evaluate("Date.now() + 1000"))
+    screen.say(text.strip(), final=True)
+    await expect(screen.blocks).to_have_count(1)
+    await screen.page.clock.run_for(stays_ms - 100)
+    assert await screen.blocks.count() == 1
+    await screen.page.clock.run_for(200)
+    assert await screen.blocks.count() == 0
+
+
+async def test_captions_stay_while_speech_goes_on(screen: Screen) -> None:
+    await screen.page.clock.install()
+    await screen.open()
+    screen.say("And then")
+    await expect(screen.blocks).to_have_count(1)
+    await screen.page.clock.run_for(8_000)
+    assert await screen.blocks.count() == 1
+
+
+async def test_markup_in_words_and_names_is_text(screen: Screen) -> None:
+    await screen.open(path="/")
+    attack = "<img/src=x/onerror=window.hit=1>"
+    screen.say(attack, f"{attack}!", who=Participant("mallory", f"{attack}?"))
+    await expect(screen.lines.first).to_have_text(f"{attack}")
+    screen.say(attack, who=Participant("mallory", f"{attack}?"), final=True)
+    await expect(screen.page.locator(".said b")).to_have_text(f"{attack}?")
+    await expect(screen.page.locator(".said p")).to_have_text(attack)
+    await screen.page.get_by_role("searchbox").fill("<img")
+    await expect(screen.page.locator(".said mark")).to_have_text("<img")
+    assert await screen.page.locator("img").count() == 1
+    assert await screen.evaluate("window.hit") is None

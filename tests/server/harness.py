@@ -33,7 +33,7 @@ from captions.types import Pcm
 
 __all__ = ["NOTHING", "Served", "Talker", "final_text", "finals", "pcm_f32le", "serving", "started", "until"]
 
-PATIENCE_S = 20.0
+PATIENCE_S = 10.0
 """How long a test waits for what must come; no test needs it to pass."""
 
 M = TypeVar("M", bound=ServerMessage)
@@ -54,7 +54,7 @@ NOTHING = {
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for a condition that other tasks or threads bring about."""
     async with asyncio.timeout(PATIENCE_S):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 -- what is waited for happens on other threads, too
             await asyncio.sleep(0.002)
 
 

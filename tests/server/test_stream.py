@@ -106,7 +106,7 @@ async def test_two_connections_may_use_the_same_track_name() -> None:
     [("opus", OPUS_CLOCK, 1), ("pcm_s16le", 48_000, 2), ("pcm_f32le", 16_000, 1), ("pcm_s16le", 44_100, 1)],
 )
 async def test_real_speech_however_it_is_carried(codec: Codec, sample_rate: int, channels: int) -> None:
-    pcm = dickens(0.8, 3.1, sample_rate)
+    pcm = dickens(0.8, 2.65, sample_rate)
     blocks = [pcm[at : at + sample_rate // 50] for at in range(0, len(pcm), sample_rate // 50)]
     encoder = OpusEncoder()
     async with serving(MoonshineModel(lanes=1)) as served, served.talker() as client:

@@ -142,7 +142,7 @@ class Checkpoint:
     def load_tokenizer(self) -> sentencepiece.SentencePieceProcessor:
         """The tokenizer, which has a piece for every token the model can say."""
         with _wrong_files(self.info.tokenizer.name):
-            tokenizer = self.info.get_text_tokenizer()
+            tokenizer: sentencepiece.SentencePieceProcessor = self.info.get_text_tokenizer()
             pieces, tokens = tokenizer.get_piece_size(), self.info.lm_config["text_card"]
             if pieces < tokens:
                 raise ValueError(f"{pieces} pieces for {tokens} tokens")
@@ -215,7 +215,8 @@ def _hub_file(name: str, file: str) -> Path:
         return Path(hf_hub_download(name, file))
     except LocalEntryNotFoundError:
         raise ModelError(
-            f"{name} is not on this machine and the model hub cannot be reached; where it can: captions models pull {name}"
+            f"{name} is not on this machine and the model hub cannot be reached; "
+            f"where it can: captions models pull {name}"
         ) from None
     except EntryNotFoundError:
         raise ModelError(f"{name} on the model hub has no {file}: it is not a checkpoint of this kind") from None

@@ -79,7 +79,8 @@ class LmStep:
     @property
     def cache_bytes(self) -> int:
         """The keys and values of all lanes."""
-        return self._cache.nbytes
+        size: int = self._cache.nbytes
+        return size
 
     def reset(self, lanes: list[int]) -> None:
         """Bring `lanes` to where the priming step leaves them."""

@@ -58,4 +58,5 @@ def _convolution_values(seanet: Mapping[str, Any]) -> int:
             values += channels * (seanet["residual_kernel_size"] - 1) * seanet["dilation_base"] ** layer
         values += channels * ratio
         channels *= 2
-    return values + channels * (seanet["last_kernel_size"] - 1) + 2 * seanet["dimension"]
+    values += channels * (seanet["last_kernel_size"] - 1) + 2 * seanet["dimension"]
+    return values

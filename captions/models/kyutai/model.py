@@ -87,7 +87,6 @@ class KyutaiModel:
                 )
         return cls(checkpoint, lanes, place, kind)
 
-    @torch.inference_mode()
     def warm_up(self) -> None:
         batch = Batch.of(self.info.lanes, FRAME_SAMPLES)
         batch.active[:] = True
@@ -96,11 +95,10 @@ class KyutaiModel:
             self.step(batch)
         self.reset(range(self.info.lanes))
 
-    @torch.inference_mode()
     def reset(self, lanes: Sequence[int]) -> None:
         chosen = torch.zeros(self.info.lanes, dtype=torch.bool)
         chosen[list(lanes)] = True
-        with _device_errors():
+        with _device_errors(), torch.inference_mode():
             self._mimi.reset_streaming(chosen.to(self._device))
             self._lm.reset(list(lanes))
         self._mimi_mask[list(lanes)] = True  # moshi turns the mask of a reset row on
@@ -108,14 +106,13 @@ class KyutaiModel:
             self._words[lane].reset()
             self._pauses[lane].end_spurt()
 
-    @torch.inference_mode()
     def step(self, batch: Batch) -> list[LaneOutput]:
         if not batch.active.any():
             return []
         self._inbox_array[:, :FRAME_SAMPLES] = batch.pcm
         self._inbox_array[:, FRAME_SAMPLES] = batch.active
         # Compiled kernels gain little inside CUDA graphs, nothing on a CPU, and would need a C compiler on the server.
-        with _device_errors(), no_compile():
+        with _device_errors(), no_compile(), torch.inference_mode():
             if self._device_inbox is not self._inbox:
                 self._device_inbox.copy_(self._inbox, non_blocking=True)
             active = self._device_inbox[:, FRAME_SAMPLES] > 0.5

@@ -28,7 +28,7 @@ class PauseReader:
         self._held_frames = 0
 
     def push(self, probabilities: Sequence[float], word: bool) -> bool:
-        """The heads of the next step, and whether a word came with it. True on the one step a pause is taken to begin."""
+        """The heads of the next step, and whether a word came with it. True on the one step that begins a pause."""
         if word:
             self._listening = True
         above = probabilities[min(PAUSE_HEAD, len(probabilities) - 1)] > THRESHOLD

@@ -1,0 +1,120 @@
+"""`bench capacity`: the most tracks a server holds at a latency people can follow."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import dataclass, field
+
+from bench.capacity import search
+from bench.clips import AudioFormat
+from bench.commands.console import console, finish, progress
+from bench.intervals import exact, slope
+from bench.machine import gpu_utilisation
+from bench.names import reading
+from bench.own_server import own_server
+from bench.results import Result, Run
+from bench.sender import Target
+from bench.session import run_pass, to_run
+from bench.voices import VOICES, voices
+
+__all__ = ["add_to"]
+
+WARM_UP_S = 5.0
+_LEAST_WORDS = 0.9
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "capacity",
+        help="the most tracks held at a latency people can follow",
+        description="Double the tracks until the server does not hold them, then bisect. Held: p95 of word latency "
+        "under the target all through, no audio dropped, no error, and nine tenths of the words a track got in the lightest "
+        "trial. Each trial has a server of its own. Word latency counts from gold word ends; with --model speaking, "
+        "from the ends it reports, which are exact.",
+    )
+    parser.add_argument("--model", default="auto", help="what `captions serve` takes, or speaking (default: auto)")
+    parser.add_argument("--lanes", type=int, default=0, help="default: what suits the model; 64 of the speaking one")
+    parser.add_argument(
+        "--step-ms", type=float, default=27.0, help="what a step of the speaking model costs (default: 27)"
+    )
+    parser.add_argument("--load", choices=VOICES, default="talking", help="all talking, or meetings as they are drawn")
+    parser.add_argument("--target-ms", type=float, help="of word latency, p95 (default: 1000 of speaking, else 4000)")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of each trial (default: 60)")
+    parser.add_argument("--first", type=int, default=1, help="tracks of the first trial (default: 1)")
+    parser.add_argument("--most", type=int, default=600, help="tracks not to exceed (default: 600)")
+    parser.add_argument("--pin", action="store_true", help="server on the first core, senders on the last")
+    parser.add_argument("--seed", type=int, default=1, help="of the meetings (default: 1)")
+    parser.set_defaults(run=run)
+
+
+@dataclass
+class _Search:
+    """The trials so far, as the columns of the plot."""
+
+    arguments: argparse.Namespace
+    figure: str
+    target_ms: float
+    columns: dict[str, list[float]] = field(
+        default_factory=lambda: {
+            name: []
+            for name in ("tracks", "p50_ms", "p95_ms", "cores", "memory_mb", "words_per_track_s", "held", "late_p99_ms")
+        }
+    )
+    runs: list[Run] = field(default_factory=list)
+
+    def hold(self, tracks: int) -> bool:
+        arguments = self.arguments
+        cores = sorted(os.sched_getaffinity(0)) if arguments.pin else [None]
+        clips = voices(arguments.load, tracks, WARM_UP_S + arguments.seconds, arguments.seed)
+        with own_server(arguments.model, arguments.lanes, arguments.step_ms, cores[0]) as server:
+            with progress(f"{tracks} tracks", WARM_UP_S + arguments.seconds) as tick:
+                done = run_pass(
+                    Target(server.url, audio_format=AudioFormat()), clips, server, WARM_UP_S, core=cores[-1], tick=tick
+                )
+            gpu = gpu_utilisation()
+        run = to_run(f"{tracks} tracks", done)
+        p50, p95 = (run.figures.get(f"{self.figure}_{rank}") for rank in ("p50", "p95"))
+        words = run.figures["words"].value / done.audio_s
+        enough = not self.runs or words >= _LEAST_WORDS * self.columns["words_per_track_s"][0]
+        held = p95 is not None and p95.value <= self.target_ms and not done.samples.troubles and enough
+        row = {
+            "tracks": tracks,
+            "p50_ms": p50.value if p50 else 0.0,
+            "p95_ms": p95.value if p95 else 0.0,
+            "cores": (done.cpu_s or 0.0) / (WARM_UP_S + arguments.seconds),
+            "memory_mb": done.memory_mb or 0.0,
+            "words_per_track_s": words,
+            "held": float(held),
+            "late_p99_ms": done.load.late_p99_ms,
+        }
+        for name, value in row.items():
+            self.columns[name].append(value)
+        if gpu:
+            run.figures["gpu_utilisation"] = exact(max(gpu), "%")
+        self.runs.append(Run(run.name, run.figures, notes=run.notes))
+        console.print(
+            f"{tracks:5d} tracks  p95 {reading(p95) if p95 else '-':>9}  {row['cores']:.2f} cores  "
+            f"{words:.2f} words/s a track  late p99 {row['late_p99_ms']:.1f} ms  {'held' if held else 'not held'}"
+            + (f"  ({run.notes[0]})" if run.notes else "")
+        )
+        return held
+
+
+def run(arguments: argparse.Namespace) -> int:
+    speaking = arguments.model == "speaking"
+    target_ms = arguments.target_ms or (1_000.0 if speaking else 4_000.0)
+    found = _Search(arguments, "word_latency_reported" if speaking else "word_latency", target_ms)
+    trials = search(found.hold, arguments.first, arguments.most)
+    held = max((trial.tracks for trial in trials if trial.held), default=0)
+    place = found.columns["tracks"].index(held) if held else 0
+    figures = {"capacity_tracks": exact(held, "tracks"), "target": exact(target_ms, "ms")}
+    if held:
+        figures["server_cpu_per_track"] = exact(found.columns["cores"][place] / held, "s/s")
+        figures["memory_per_track"] = exact(slope(found.columns["tracks"], found.columns["memory_mb"]), "MB")
+    summary = Run(f"{arguments.model}, {arguments.load}", figures, {"capacity": found.columns})
+    console.print(f"holds {held} tracks with p95 of word latency under {target_ms:.0f} ms")
+    settings = {name: str(value) for name, value in vars(arguments).items() if name not in ("run", "command")}
+    return finish(
+        Result("capacity", f"Capacity: {arguments.model}, {arguments.load}", settings, [summary, *found.runs])
+    )

@@ -1,0 +1,241 @@
+"""What a step of Kyutai's model costs, ours and moshi's own loop side by side on the same weights.
+
+    python -m bench.kyutai_step small             # a small checkpoint: 32 lanes in one batch, against 32 single streams
+    python -m bench.kyutai_step shape             # the 1B's shape, random weights: ms a step, overhead, memory, profile
+    python -m bench.kyutai_step exact             # the 1B's shape in float32: our tokens are moshi's
+
+Figures are medians. One thread of torch by default: beside other work two wait for each other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from moshi.models import LMGen
+from moshi.utils.compile import no_compile
+from torch.profiler import ProfilerActivity, profile
+
+from bench.kyutai_shapes import LM_1B, LM_SMALL, MIMI_1B, MIMI_SMALL, write_random_checkpoint
+from captions.models.kyutai.checkpoint import Checkpoint, dtype_of
+from captions.models.kyutai.model import KyutaiModel
+from captions.models.model import Batch
+from captions.types import FRAME_SAMPLES, Pcm
+
+__all__ = ["main"]
+
+Figures = dict[str, Any]
+WARM_STEPS = 3
+MIB = 1 << 20
+
+
+class Ours:
+    """Our model, each part of its step timed."""
+
+    def __init__(self, folder: Path, lanes: int, dtype: str) -> None:
+        self.model = KyutaiModel.load(str(folder), lanes, "cpu", dtype)
+        self.model.warm_up()
+        self.batch = Batch.of(lanes, FRAME_SAMPLES)
+        self.batch.active[:] = True
+        self.times = Times()
+        self._step = self.times.timed("step", self.model.step)
+        self.model._mimi.encode = self.times.timed("mimi", self.model._mimi.encode)
+        self.model._lm.step = self.times.timed("lm", self.model._lm.step)  # type: ignore[method-assign]
+
+    def fill_context(self) -> None:
+        """Make every lane look as if it had heard a whole context, the dearest state to be in."""
+        lm = self.model._lm
+        with torch.inference_mode():
+            lm._hidden.zero_()
+            lm._offsets.fill_(lm._context)
+        lm._offsets_host[:] = lm._context
+
+    def step(self, frames: Pcm) -> list[int]:
+        self.batch.pcm[:] = frames
+        self._step(self.batch)
+        tokens: list[int] = self.model.tokens.tolist()
+        return tokens
+
+
+class Moshis:
+    """moshi's own streaming loop over `lanes` rows, which all start together; its parts timed."""
+
+    def __init__(self, folder: Path, lanes: int, dtype: str) -> None:
+        checkpoint = Checkpoint.find(str(folder))
+        self.mimi = checkpoint.info.get_mimi()
+        self.lm = checkpoint.load_lm(torch.device("cpu"), dtype_of(dtype))
+        self.generator = LMGen(self.lm, use_sampling=False, temp=0.0, temp_text=0.0, support_out_of_sync=True)
+        self.mimi.streaming_forever(lanes)
+        self.generator.streaming_forever(lanes)
+        self.times = Times()
+        self._encode = self.times.timed("mimi", self.mimi.encode)
+        self._say = self.times.timed("lm", self.generator.step_with_extra_heads)
+        self._fresh = True
+
+    def step(self, frames: Pcm) -> list[int]:
+        """Tokens for frames [B, 1920]."""
+        began = time.perf_counter()
+        with torch.no_grad(), no_compile():
+            codes = self._encode(torch.from_numpy(frames)[:, None])
+            if self._fresh:
+                self.generator.step(codes)
+                self._fresh = False
+            said, _ = self._say(codes)
+        tokens: list[int] = said[:, 0, 0].tolist()
+        self.times.add("step", time.perf_counter() - began)
+        return tokens
+
+
+class Times:
+    """Seconds by name."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, list[float]] = {}
+
+    def add(self, name: str, seconds: float) -> None:
+        self.seconds.setdefault(name, []).append(seconds)
+
+    def timed(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*arguments: Any) -> Any:
+            began = time.perf_counter()
+            result = call(*arguments)
+            self.add(name, time.perf_counter() - began)
+            return result
+
+        return run
+
+    def median_ms(self, name: str) -> float:
+        return statistics.median(self.seconds[name][WARM_STEPS:]) * 1e3
+
+
+def small(folder: Path, lanes: int, steps: int) -> Figures:
+    """`lanes` streams in one batch against moshi's single-stream loop run `lanes` times, a step of each in turn."""
+    ours, moshis = Ours(folder, lanes, "float32"), Moshis(folder, 1, "float32")
+    for frames in _noise(steps, lanes):
+        ours.step(frames)
+        for lane in range(4):
+            moshis.step(frames[lane : lane + 1])
+    ours_ms, moshis_ms = ours.times.median_ms("step"), moshis.times.median_ms("step")
+    figures = {
+        "lanes": lanes,
+        "ours_step_ms": ours_ms,
+        "moshi_single_step_ms": moshis_ms,
+        "times_faster": lanes * moshis_ms / ours_ms,
+    }
+    print(_line(f"small B={lanes}", figures))
+    return figures
+
+
+def shape(folder: Path, lanes: int, steps: int, profiled: bool) -> Figures:
+    """ms a step at the 1B's shape in bfloat16: ours with a second heard and with a full context, and moshi's."""
+    before = _resident()
+    ours = Ours(folder, lanes, "bfloat16")
+    figures: Figures = {"lanes": lanes, "resident_mib": (_resident() - before) / MIB}
+    memory = Checkpoint.find(str(folder)).memory(torch.bfloat16)
+    figures["paper_mib"] = memory.total(lanes) / MIB
+    for name, fill in (("short", False), ("full", True)):
+        ours.times.seconds.clear()
+        if fill:
+            ours.fill_context()
+        for frames in _noise(steps, lanes):
+            ours.step(frames)
+        total, parts = ours.times.median_ms("step"), [ours.times.median_ms(part) for part in ("mimi", "lm")]
+        figures |= {f"ours_{name}_mimi_ms": parts[0], f"ours_{name}_lm_ms": parts[1]}
+        figures[f"overhead_{name}_percent"] = 100 * (total - sum(parts)) / total
+    if profiled:
+        figures["ours_profile"] = _profile(lambda frames: ours.step(frames), lanes)
+    del ours
+    gc.collect()
+    moshis = Moshis(folder, lanes, "bfloat16")
+    for frames in _noise(steps, lanes):
+        moshis.step(frames)
+    figures |= {f"moshi_{part}_ms": moshis.times.median_ms(part) for part in ("mimi", "lm")}
+    if profiled:
+        figures["moshi_profile"] = _profile(lambda frames: moshis.step(frames), lanes)
+    print(_line(f"1B shape B={lanes}", figures))
+    return figures
+
+
+def exact(folder: Path, lanes: int, steps: int) -> Figures:
+    """Tokens of ours and of moshi's batched loop at the 1B's shape, in float32."""
+    ours, moshis = Ours(folder, lanes, "float32"), Moshis(folder, lanes, "float32")
+    pairs = [(ours.step(frames), moshis.step(frames)) for frames in _noise(steps, lanes)]
+    equal = sum(mine == theirs for step in pairs for mine, theirs in zip(*step, strict=True))
+    figures = {"lanes": lanes, "tokens": lanes * steps, "equal": equal}
+    print(_line(f"1B shape float32 B={lanes}", figures))
+    return figures
+
+
+def _noise(steps: int, lanes: int) -> Iterator[Pcm]:
+    random = np.random.default_rng(1)
+    for _ in range(steps):
+        yield random.normal(scale=0.1, size=(lanes, FRAME_SAMPLES)).astype(np.float32)
+
+
+def _profile(step: Callable[[Pcm], object], lanes: int) -> dict[str, float]:
+    """The operations that take most of three steps, in percent of their time."""
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+        for frames in _noise(3, lanes):
+            step(frames)
+    events = sorted(profiler.key_averages(), key=lambda event: -event.self_cpu_time_total)
+    total = sum(event.self_cpu_time_total for event in events)
+    return {event.key: round(100 * event.self_cpu_time_total / total, 1) for event in events[:8]}
+
+
+def _resident() -> int:
+    """Bytes of this process in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+
+def _line(name: str, figures: Figures) -> str:
+    shown = (f"{key}={value:.1f}" if isinstance(value, float) else f"{key}={value}" for key, value in figures.items())
+    return " ".join([name, *shown])
+
+
+@contextmanager
+def _random_checkpoint(folder: Path | None, lm: dict[str, Any], mimi: dict[str, Any]) -> Iterator[Path]:
+    """The given folder, or random weights in a temporary one."""
+    if folder is not None:
+        yield write_random_checkpoint(folder, lm, mimi)
+        return
+    with tempfile.TemporaryDirectory() as place:
+        yield write_random_checkpoint(Path(place) / "random", lm, mimi)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="bench kyutai_step", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("what", choices=["small", "shape", "exact"])
+    parser.add_argument("--lanes", type=int, nargs="+", help="default: 32 small, 1 4 8 shape, 8 exact")
+    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--model", type=Path, help="a checkpoint's folder, or where to keep the random one")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args(argv)
+    torch.set_num_threads(options.threads)
+    lm, mimi = (LM_SMALL, MIMI_SMALL) if options.what == "small" else (LM_1B, MIMI_1B)
+    lanes = options.lanes or {"small": [32], "shape": [1, 4, 8], "exact": [8]}[options.what]
+    measure: dict[str, Callable[[Path, int], Figures]] = {
+        "small": lambda folder, count: small(folder, count, options.steps),
+        "shape": lambda folder, count: shape(folder, count, options.steps, options.profile),
+        "exact": lambda folder, count: exact(folder, count, options.steps),
+    }
+    with _random_checkpoint(options.model, lm, mimi) as folder:
+        results = [measure[options.what](folder, count) for count in lanes]
+    if options.json:
+        options.json.write_text(json.dumps({"what": options.what, "results": results}, indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,23 @@
+"""A few of the oracle's schedules; `python -m bench.oracle` runs 200."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.oracle import Oracle, run
+
+SCHEDULES = 4
+
+
+def test_every_token_in_a_busy_batch_is_that_of_moshis_own_loop(small_checkpoint: Path) -> None:
+    oracle = Oracle(small_checkpoint)
+    run(oracle, SCHEDULES, start=7)
+    assert oracle.tally.tokens > 500
+    assert len(oracle.tally.kinds) > 5
+
+
+@pytest.mark.gpu
+def test_the_same_on_a_gpu_with_graphs(small_checkpoint: Path) -> None:
+    run(Oracle(small_checkpoint, device="cuda"), 40, start=7)

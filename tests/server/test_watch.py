@@ -1,0 +1,188 @@
+"""Watching a room."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from captions.client import ConnectError, watch
+from captions.stream.protocol.native import (
+    CaptionWord,
+    Latency,
+    Participant,
+    Ping,
+    Pong,
+    Segment,
+    decode_server,
+)
+from tests.server.harness import Served, serving, started, until
+from tests.speech import saying, silence
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[Served]:
+    async with serving() as server:
+        yield server
+
+
+async def seen(watcher: ClientConnection) -> Segment:
+    async with asyncio.timeout(10):
+        payload = await watcher.recv()
+    assert isinstance(payload, str), "watchers get JSON"
+    segment = decode_server(payload)
+    assert isinstance(segment, Segment)
+    return segment
+
+
+def room(served: Served, name: str = "daily", query: str = "") -> str:
+    return f"{served.url}/v1/rooms/{name}/captions{query}"
+
+
+async def test_a_watcher_sees_every_revision_the_publisher_is_sent(served: Served) -> None:
+    async with served.talker() as client, connect(room(served), proxy=None) as watcher:
+        await until(lambda: served.held()["watchers"] == 1)
+        await client.say("t1", saying(1, 2, 3, 4) + silence(12), name="Zoé")
+        sent = [message for message in client.said if isinstance(message, Segment)]
+        assert [await seen(watcher) for _ in sent] == sent
+        assert len(sent) > 2
+
+
+async def test_a_late_watcher_sees_what_was_said_and_what_is_being_said(served: Served) -> None:
+    async with served.talker() as client:
+        await client.say("t1", saying(1, 2, 3))
+        await client.send(started("t2"))
+        await client.speak("t2", saying(4, 5, 6))
+        await client.hear(Segment, lambda s: s.track == "t2" and len(s.words) == 2)
+        async with connect(room(served), proxy=None) as late:
+            first, second = await seen(late), await seen(late)
+            assert (first.track, first.text, first.final) == ("t1", "w1 w2 w3", True)
+            assert (second.track, second.text, second.final) == ("t2", "w4 w5", False)
+            assert await client.stop("t2") == "w1 w2 w3 w4 w5 w6".removeprefix("w1 w2 w3 ")
+            third = await seen(late)
+            assert (third.id, third.revision) == (second.id, second.revision + 1)
+
+
+async def test_history_is_as_long_as_configured() -> None:
+    async with serving(rooms={"history_segments": 2}) as served, served.talker() as client:
+        for number in range(3):
+            await client.say(f"t{number}", saying(1, 2, 3))
+        async with connect(room(served), proxy=None) as late:
+            assert [(await seen(late)).track, (await seen(late)).track] == ["t1", "t2"]
+
+
+async def test_a_watcher_sees_its_own_room_only(served: Served) -> None:
+    async with served.talker() as client, connect(room(served, "weekly"), proxy=None) as watcher:
+        await client.say("t1", saying(1, 2, 3), room="daily")
+        await client.say("t2", saying(4, 5, 6), room="weekly")
+        assert (await seen(watcher)).track == "t2"
+
+
+@pytest.mark.parametrize("name", ["salle 1/été", "a?b#c%2Fd", "..", "会議"])
+async def test_a_room_may_have_any_name(served: Served, name: str) -> None:
+    async with served.talker() as client:
+        await client.say("t1", saying(1, 2, 3), room=name)
+        async with watch(served.url, name) as segments, asyncio.timeout(10):
+            async for segment in segments:
+                assert (segment.room, segment.text) == (name, "w1 w2 w3")
+                break
+
+
+async def test_what_a_watcher_sends_is_not_read(served: Served) -> None:
+    async with served.talker() as client, connect(room(served), proxy=None) as watcher:
+        await watcher.send("hello")
+        await watcher.send(b"\xc1")
+        await client.say("t1", saying(1, 2, 3))
+        assert (await seen(watcher)).track == "t1"
+
+
+def caption(number: int) -> Segment:
+    text = "x" * 2_000
+    return Segment(
+        "daily", "t", Participant("p"), f"s{number}", 0, False, 0.0, 1.0, text, [CaptionWord(text, 0.0, 1.0)], Latency()
+    )
+
+
+async def test_a_slow_watcher_is_dropped_and_the_others_see_on() -> None:
+    async with serving(limits={"outbox_messages": 5}) as served:
+        async with connect(room(served, "slow"), proxy=None) as slow, connect(room(served), proxy=None) as other:
+            await until(lambda: served.held()["watchers"] == 2)
+            for number in range(7):
+                served.server._rooms.publish(
+                    Segment("slow", "t", Participant("p"), f"s{number}", 0, False, 0.0, 1.0, "x", [], Latency()), 0.0
+                )
+            with pytest.raises(ConnectionClosed):
+                while True:
+                    await seen(slow)
+            served.server._rooms.publish(caption(1), 0.0)
+            assert (await seen(other)).id == "s1"
+            await until(lambda: served.held()["watchers"] == 1)
+            assert await served.metric("captions_readers_dropped_total", route="watch") == 1
+        await served.nothing_held()
+
+
+async def test_a_watcher_that_reads_nothing_at_all_is_dropped_in_the_end() -> None:
+    async with serving(limits={"outbox_messages": 20}) as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.server.port, limit=1_000)
+        writer.write(
+            b"GET /v1/rooms/daily/captions HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        await until(lambda: served.held()["watchers"] == 1)
+        numbers = iter(range(1_000_000))
+
+        def dropped_after_one_more() -> bool:
+            served.server._rooms.publish(caption(next(numbers)), 0.0)
+            return served.held()["watchers"] == 0
+
+        await until(dropped_after_one_more)
+        await served.nothing_held()
+        writer.close()
+        del reader
+
+
+async def test_a_full_room_takes_no_more_until_somebody_leaves() -> None:
+    async with serving(limits={"watchers_per_room": 1}) as served:
+        async with connect(room(served), proxy=None):
+            await until(lambda: served.held()["watchers"] == 1)
+            async with connect(room(served), proxy=None) as second:
+                with pytest.raises(ConnectionClosed) as closed:
+                    await seen(second)
+                assert closed.value.rcvd is not None
+                assert closed.value.rcvd.code == 1013
+        await served.nothing_held()
+        async with connect(room(served), proxy=None):
+            await until(lambda: served.held()["watchers"] == 1)
+
+
+async def test_watch_and_publish_keys_may_watch_and_nobody_else() -> None:
+    async with serving(keys={"publish": ["pub"], "watch": ["see"]}) as served:
+        for query in ("", "?key=wrong", "?key="):
+            with pytest.raises(InvalidStatus) as refused:
+                async with connect(room(served, query=query), proxy=None):
+                    pass
+            assert refused.value.response.status_code == 401
+        with pytest.raises(ConnectError):
+            async with watch(served.url, "daily", "wrong"):
+                pass
+        for key in ("pub", "see"):
+            async with watch(served.url, "daily", key):
+                pass
+            async with connect(room(served, query=f"?key={key}"), proxy=None):
+                pass
+
+
+async def test_a_watcher_that_leaves_is_forgotten(served: Served) -> None:
+    async with connect(room(served), proxy=None):
+        await until(lambda: served.held()["watchers"] == 1)
+    await served.nothing_held()
+
+
+async def test_a_publisher_is_not_held_up_by_its_watchers(served: Served) -> None:
+    async with served.talker() as client, connect(room(served), proxy=None, max_queue=1):
+        await client.say("t1", saying(1, 2, 3))
+        await client.send(Ping("1"))
+        await client.hear(Pong)
