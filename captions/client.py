@@ -18,6 +18,8 @@ from captions.stream.protocol.native import (
     Codec,
     Encoding,
     Participant,
+    Ready,
+    Resume,
     Segment,
     ServerMessage,
     Start,
@@ -45,10 +47,24 @@ class Client:
         self._key = key
         self._encoding: Encoding = encoding
         self._connection: ClientConnection | None = None
+        self._ready: Ready | None = None
+        self._received = 0
 
     async def __aenter__(self) -> Client:
         self._connection = await _open(self._url, self._key, [Subprotocol(SUBPROTOCOL)])
         return self
+
+    async def resume(self) -> None:
+        """Go on with the session after its connection was lost; what was missed comes first.
+
+        Raises:
+            ConnectError: the server cannot be reached, or there was no session yet.
+        """
+        if self._ready is None:
+            raise ConnectError("there is no session to resume")
+        await self._connected().close()
+        self._connection = await _open(self._url, self._key, [Subprotocol(SUBPROTOCOL)])
+        await self.send(Resume(self._ready.session, self._ready.secret, self._received))
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -57,7 +73,11 @@ class Client:
 
     async def __aiter__(self) -> AsyncIterator[ServerMessage]:
         async for payload in self._connected():
-            yield decode_server(payload)
+            message = decode_server(payload)
+            self._received += 1
+            if isinstance(message, Ready):
+                self._ready = message
+            yield message
 
     async def send(self, message: ClientMessage) -> None:
         """Any message of the protocol.

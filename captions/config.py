@@ -98,7 +98,8 @@ class LanesConfig(_Section, frozen=True):
 class LimitsConfig(_Section, frozen=True):
     """What one connection, and all of them, may take.
 
-    `outbox_messages`: what may wait for a slow reader before it is dropped.
+    `outbox_messages`: what may wait for a slow reader before it is dropped. `resume_s`: how long a session waits for a
+    client that lost its connection.
     """
 
     message_bytes: Count = 1 << 20
@@ -108,6 +109,7 @@ class LimitsConfig(_Section, frozen=True):
     watchers_per_room: Count = 1_000
     pending_audio_s: Seconds = 20.0
     outbox_messages: Count = 2_000
+    resume_s: Seconds = 30.0
 
 
 class RoomsConfig(_Section, frozen=True):

@@ -45,6 +45,7 @@ class Engine:
         self._metrics = metrics
         self._sinks: dict[int, TrackSink] = {}
         self._next_track = 0
+        self._lanes_share = 0.0
         self._idle = asyncio.Event()
         self._idle.set()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -83,6 +84,11 @@ class Engine:
     def failed(self) -> bool:
         """The model is gone for good; only a restart helps."""
         return self._runner.failed
+
+    @property
+    def lanes_share(self) -> float:
+        """The share of lanes that speech holds, by the latest step; 1 while a track waits for one."""
+        return self._lanes_share
 
     @property
     def tracks(self) -> int:
@@ -150,9 +156,11 @@ class Engine:
         metrics.steps.inc()
         metrics.lane_steps.inc(report.lanes_stepped)
         metrics.step_seconds.observe(report.step_s)
+        metrics.asr_model_step_duration.observe(report.step_s)
         metrics.lanes_in_use.set(report.lanes_in_use)
         metrics.lanes_busy.set(report.lanes_busy)
         metrics.tracks_waiting.set(report.tracks_waiting)
+        self._lanes_share = 1.0 if report.tracks_waiting else report.lanes_busy / self.model.info.lanes
         metrics.stalls.inc(report.stalled)
         for wait_s in report.lane_waits_s:
             metrics.lane_wait_seconds.observe(wait_s)

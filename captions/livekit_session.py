@@ -45,7 +45,7 @@ class LivekitSession:
 
     def __init__(self, service: Service, query: EgressQuery) -> None:
         self._track = query.track
-        self._session = Session(service, service.new_id(), lambda _payload: None)
+        self._session = Session(service, "json", lambda _payload: None)
         participant = native.Participant(id=query.participant or query.track, name=query.name)
         self._start: native.Start | None = native.Start(
             query.room, query.track, "pcm_s16le", participant, query.sample_rate, query.channels
@@ -70,7 +70,8 @@ class LivekitSession:
         self._session.finish()
 
     def disconnected(self) -> None:
-        self._session.disconnected()
+        self._session.detach()
+        self._session.finish()
 
 
 def parse_query(query: Mapping[str, str]) -> EgressQuery:

@@ -57,6 +57,18 @@ class Metrics:
             "captions_readers_dropped", "Connections closed because they read too slowly", ["route"], registry=r
         )
 
+        self.fullness = Gauge(
+            "captions_fullness",
+            "How full this node is, 0 to 1: of its tracks or its lanes, whichever is more",
+            registry=r,
+        )
+        # The names that dashboards of Kyutai's server know, where they mean the same here.
+        self.asr_open_channels = Gauge("asr_open_channels", "Open connections on Kyutai's protocol", registry=r)
+        self.asr_connect = Gauge("asr_connect", "Connections so far on Kyutai's protocol", registry=r)
+        self.asr_model_step_duration = self._histogram(
+            "asr_model_step_duration", "Time of one model step in seconds", (0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08)
+        )
+
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
         return Histogram(name, text, buckets=buckets, registry=self.registry)
 

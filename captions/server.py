@@ -31,10 +31,11 @@ from captions.kyutai_session import KyutaiSession
 from captions.livekit_session import EgressError, LivekitSession, parse_query
 from captions.metrics import Metrics
 from captions.models.model import Model
+from captions.native_connection import NativeConnection
 from captions.outbox import Outbox
 from captions.pages import Page, Pages, TranscriptForm, transcript, transcript_form
 from captions.rooms import RoomFull, Rooms
-from captions.session import Service, Session
+from captions.session import Service
 from captions.stream.protocol import native
 
 __all__ = ["Server"]
@@ -111,6 +112,11 @@ class Server:
         port: int = self._listening.sockets[0].getsockname()[1]
         return port
 
+    @property
+    def tracks(self) -> int:
+        """The tracks that are being published, or whose last words are still to come."""
+        return self._engine.tracks
+
     async def run(self, ready: Callable[[], None] = lambda: None) -> None:
         """Serve until SIGTERM or SIGINT, then drain. `ready` is called once the model is warm."""
         stop = asyncio.Event()
@@ -150,7 +156,9 @@ class Server:
     async def stop(self) -> None:
         """Drain: take nothing new, finish what was heard, send the final segments, close."""
         self._service.draining = True
-        for session in tuple(self._sessions):
+        for connection in self._sessions:
+            connection.finish()
+        for session in tuple(self._service.sessions.values()):
             session.finish()
         with suppress(TimeoutError):
             async with asyncio.timeout(self._config.server.drain_s):
@@ -171,6 +179,9 @@ class Server:
         assert route is not None
         gauge = self._metrics.connections.labels(route=route.kind)
         gauge.inc()
+        if route.kind == "kyutai":
+            self._metrics.asr_connect.inc()
+            self._metrics.asr_open_channels.inc()
         outbox = Outbox(connection.send, self._config.limits.outbox_messages, lambda: self._too_slow(connection, route))
         self._outboxes.add(outbox)
         writer = asyncio.create_task(outbox.run())
@@ -183,6 +194,8 @@ class Server:
             pass
         finally:
             gauge.dec()
+            if route.kind == "kyutai":
+                self._metrics.asr_open_channels.dec()
             self._outboxes.discard(outbox)
             outbox.close()
             writer.cancel()
@@ -196,7 +209,7 @@ class Server:
             return KyutaiSession(service, outbox.send, who, query.get("room"))
         if route.kind == "livekit":
             return LivekitSession(service, parse_query(query))
-        return Session(service, service.new_id(), outbox.send)
+        return NativeConnection(service, outbox.send)
 
     async def _publish(self, connection: ServerConnection, session: _PublishingSession) -> None:
         self._sessions.add(session)
@@ -230,9 +243,9 @@ class Server:
         if path == "/healthz":
             return _text(connection, http.HTTPStatus.OK if not self._engine.failed else 500, "ok")
         if path == "/readyz":
-            ready = self._warm and not self._service.draining and not self._engine.failed
-            return _text(connection, 200 if ready else 503, "ready" if ready else "not ready")
+            return self._answer_readiness(connection)
         if path == "/metrics":
+            self._metrics.fullness.set(self._fullness())
             return _text(connection, 200, self._metrics.exposition().decode(), "text/plain; version=0.0.4")
         page = self._pages.answer(path, request.headers.get("If-None-Match", ""))
         if page is not None:
@@ -258,6 +271,18 @@ class Server:
         if self._is_full(route) or self._service.draining:
             return _text(connection, 503, "the server takes no more connections")
         return None
+
+    def _answer_readiness(self, connection: ServerConnection) -> Response:
+        if not self._warm or self._engine.failed:
+            return _text(connection, 503, "not ready")
+        if self._service.draining:
+            return _text(connection, 503, "draining")
+        fullness = self._fullness()
+        return _text(connection, 200 if fullness < 1.0 else 503, f"{fullness:.0%} full")
+
+    def _fullness(self) -> float:
+        tracks = self._engine.tracks / self._config.limits.tracks
+        return max(tracks, self._engine.lanes_share)
 
     def _kyutai_info(self, path: str) -> str:
         """What Kyutai's server answers there, as far as it has a meaning here."""

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import logging
+import secrets
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from captions.config import LimitsConfig
 from captions.engine import Engine
@@ -18,7 +22,10 @@ from captions.stream.timeline import Packet
 from captions.track import CaptionTrack
 from captions.types import FRAME_S, SAMPLE_RATE, TrackEvent, samples_in
 
-__all__ = ["Service", "Session"]
+__all__ = ["Service", "Session", "Write"]
+
+Write: TypeAlias = Callable[[bytes | str], None]
+"""Where a session's payloads go; never waits."""
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +44,7 @@ class Service:
     clock: Callable[[], float]
     new_id: Callable[[], str]
     draining: bool = False
+    sessions: dict[str, Session] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
@@ -69,18 +77,24 @@ class _Published:
 
 
 class Session:
-    """Pass every payload to `receive`, in order; `send` takes what goes back. `finish` when the client is gone.
+    """Pass every payload to `receive`, in order; what goes back is given to `write`. `detach` when the client is gone.
 
-    The first message decides the encoding of the answers: text is JSON, binary is MessagePack.
+    A session outlives its connection: `attach` gives it another one, and the messages the client has missed. `finish`
+    ends its tracks.
     """
 
-    def __init__(self, service: Service, session_id: str, write: Callable[[bytes | str], None]) -> None:
+    def __init__(self, service: Service, encoding: native.Encoding, write: Write) -> None:
+        self.id = service.new_id()
+        self._secret = secrets.token_urlsafe(16)
         self._service = service
-        self._id = session_id
-        self._write = write
-        self._encoding: native.Encoding | None = None
+        self._write: Write | None = write
+        self._encoding: native.Encoding = encoding
         self._tracks: dict[str, _Published] = {}
-        self._connected = True
+        self._sent: deque[bytes | str] = deque(maxlen=service.limits.outbox_messages)
+        self._sent_count = 0
+        self._detached_at: float | None = None
+        service.sessions[self.id] = self
+        self._greet()
 
     @property
     def tracks(self) -> int:
@@ -88,8 +102,6 @@ class Session:
 
     async def receive(self, payload: bytes | str) -> None:
         """One frame of the client. Waits only while a track that must not drop audio has its fill of it."""
-        if self._encoding is None:
-            self._greet("json" if isinstance(payload, str) else "msgpack")
         try:
             message = self._read(payload)
         except native.ProtocolError as error:
@@ -114,18 +126,50 @@ class Session:
             self._service.rooms.publish(message, self._service.clock())
         elif isinstance(message, native.Error):
             self._service.metrics.errors.labels(code=message.code).inc()
-        if self._connected:
-            self._write(native.encode(message, self._encoding or "json"))
+        payload = native.encode(message, self._encoding)
+        self._sent.append(payload)
+        self._sent_count += 1
+        if self._write is not None:
+            self._write(payload)
 
     def finish(self) -> None:
         """End every track as if it had been stopped; their last words still reach the rooms."""
         for track in tuple(self._tracks.values()):
             self._stop(track)
+        if self._write is None:
+            self._service.sessions.pop(self.id, None)
 
-    def disconnected(self) -> None:
-        """The client is gone: nothing more is sent to it."""
-        self._connected = False
-        self.finish()
+    def is_served_by(self, write: Write) -> bool:
+        """Whether this connection still has the session: another may have resumed it."""
+        return self._write == write
+
+    def detach(self) -> float:
+        """The client is gone: what is said is kept for it. The moment, to `give_up` on it later."""
+        self._write = None
+        self._detached_at = self._service.clock()
+        return self._detached_at
+
+    def give_up(self, detached_at: float) -> None:
+        """The client that was gone since `detached_at` has not come back in time."""
+        if self._detached_at == detached_at:
+            self.finish()
+
+    def attach(self, resume: native.Resume, write: Write) -> None:
+        """The client is back: what it has missed is sent again, then the gap in each of its tracks.
+
+        Raises:
+            ProtocolError: it does not know the session's secret.
+        """
+        if not hmac.compare_digest(resume.secret.encode(), self._secret.encode()):
+            raise native.ProtocolError("not_resumable", "no such session, or not its secret")
+        missed = min(max(0, self._sent_count - resume.received), len(self._sent))
+        for payload in list(self._sent)[len(self._sent) - missed :]:
+            write(payload)
+        self._write = write
+        away_s = self._service.clock() - (self._detached_at or self._service.clock())
+        self._detached_at = None
+        for track in self._tracks.values():
+            track.captions.interrupted(away_s)
 
     def finished(self, track: _Published) -> None:
         """Every word of a stopped track is out."""
@@ -140,17 +184,19 @@ class Session:
     def _refuse(self, error: native.ProtocolError) -> None:
         self.send(native.Error(code=error.code, message=str(error), fatal=False, track=error.track))
 
-    def _greet(self, encoding: native.Encoding) -> None:
-        self._encoding = encoding
+    def _greet(self) -> None:
         limits, info = self._service.limits, self._service.engine.model.info
         self.send(
             native.Ready(
-                session=self._id,
+                session=self.id,
+                secret=self._secret,
                 protocol=native.SUBPROTOCOL,
                 model=info.name,
                 languages=list(info.languages),
                 delay_ms=round(info.delay_frames * FRAME_S * 1_000),
-                limits=native.Limits(limits.message_bytes, limits.tracks_per_connection, limits.pending_audio_s),
+                limits=native.Limits(
+                    limits.message_bytes, limits.tracks_per_connection, limits.pending_audio_s, limits.resume_s
+                ),
             )
         )
 
@@ -197,6 +243,8 @@ class Session:
                 self._service.engine.tell(Flush(self._track(name).handle, flush_id))
             case native.Stop(track=name):
                 self._stop(self._track(name))
+            case native.Resume():
+                raise native.ProtocolError("not_resumable", "a connection resumes with its first message or never")
             case native.Ping(id=ping_id, sent_at=sent_at):
                 if sent_at is not None:
                     for track in self._tracks.values():

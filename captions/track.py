@@ -21,6 +21,7 @@ from captions.types import (
     TrackEvent,
     Word,
     WordEnd,
+    samples_in,
     seconds,
 )
 from captions.vad.gate import SpurtEnded, SpurtStarted
@@ -68,6 +69,7 @@ class CaptionTrack:
         self._dealt_to = 0
         self._spurts: deque[_Spurt] = deque()
         self.speaking = False
+        self._heard_to = 0
         self._unheard_samples = 0
         self._pushed_to = 0
 
@@ -83,6 +85,7 @@ class CaptionTrack:
         match event:
             case Arrived(start, end, at, captured_at):
                 self._arrivals.arrived(end, at)
+                self._heard_to = end
                 self._metrics.audio_seconds.inc(seconds(end - start))
                 if captured_at is not None:
                     self._captures.arrived(end, captured_at + seconds(end - start))
@@ -126,6 +129,10 @@ class CaptionTrack:
                     self._error("model_failed", message)
         self._send(self._segmenter.revise())
         return done
+
+    def interrupted(self, away_s: float) -> None:
+        """The publisher lost its connection for that long; nothing of it was heard meanwhile."""
+        self._gap(Gap(self._heard_to, self._heard_to + samples_in(away_s), "disconnected"))
 
     def close(self) -> None:
         """The track is over: what is committed of the segment under way becomes final."""

@@ -162,7 +162,8 @@ async def test_nothing_is_cut_off_at_320_px_and_at_twice_the_size(
     try:
         for path in ("/", "/overlay"):
             screen = await Screen(await context.new_page(), server, f"narrow-{width}-{path[1:]}").open("&size=36", path)
-            await speak(screen)
+            screen.say("It was the age of wisdom", "it was the age of foolishness", who=BRUNO)
+            await expect(screen.lines.last).to_contain_text("foolishness")
             assert await screen.evaluate("document.documentElement.scrollWidth <= innerWidth")
             overflowing = await screen.evaluate("""() => {
               const root = document.querySelector("live-captions").shadowRoot;

@@ -184,15 +184,26 @@ async def test_who_comes_back_gets_the_place_they_had(screen: Screen) -> None:
 
 
 async def test_a_fifth_speaker_takes_the_place_of_who_was_silent_longest(screen: Screen) -> None:
+    await screen.page.clock.install()
     await screen.open()
     for number, who in enumerate((ALICE, BRUNO, CHLOE, DAVID)):
         screen.say("Hello", segment=f"1{number}", who=who)
         await expect(screen.blocks).to_have_count(number + 1)
+    await screen.page.clock.run_for(2_000)
     screen.say("Hello again", segment="10", who=ALICE)
     screen.say("Me too", segment="2", who=ELISE)
     await expect(screen.blocks.locator(".name", has_text="Elise")).to_be_visible()
     names = await screen.blocks.locator(".name").all_text_contents()
     assert sorted(names) == ["Alice", "Chloe", "David", "Elise"]
+
+
+async def test_who_speaks_is_not_taken_off_the_screen_by_who_begins(screen: Screen) -> None:
+    await screen.open("&speakers=1")
+    screen.say("I was first", segment="a")
+    await screen.shows("I was first")
+    screen.say("But I", segment="b", who=BRUNO)
+    screen.say("I was first and go on", segment="a")
+    await screen.shows("I was first and go on")
 
 
 @pytest.mark.parametrize(("text", "stays_ms"), [("Yes.", 1_500), ("twenty-one characters " * 3, 4_333)])

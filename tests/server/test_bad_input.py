@@ -14,8 +14,19 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from captions.models.scripted import ScriptedModel
-from captions.stream.protocol.native import Audio, Encoding, Error, Participant, Ping, Pong, Segment, Start, Started
-from tests.server.harness import NOTHING, Served, Talker, pcm_f32le, serving, started
+from captions.stream.protocol.native import (
+    Audio,
+    Encoding,
+    Error,
+    Participant,
+    Ping,
+    Pong,
+    Segment,
+    Start,
+    Started,
+    Stopped,
+)
+from tests.server.harness import NOTHING, Served, Talker, pcm_f32le, serving, started, until
 from tests.speech import saying, silence
 
 
@@ -186,8 +197,7 @@ async def test_an_oversized_message_ends_its_connection_and_no_other() -> None:
             await huge.hear(Started)
             await huge.connection.send(b"\x00" * 100_001)
             with pytest.raises(ConnectionClosed) as closed:
-                while True:
-                    await huge.next()
+                await huge.hear(Stopped)
             assert closed.value.rcvd is not None
             assert closed.value.rcvd.code == 1009
         await good.speak("good", saying(1, 2, 3, 4)[6:])
@@ -252,9 +262,11 @@ async def test_a_client_that_vanishes_while_it_is_held_back_frees_everything() -
             await holder.speak("holds", saying(1, 2, 3))
             await holder.hear(Segment)
             await waiter.send(started("waits"))
-            await waiter.speak("waits", saying(*range(20)))
+            speaking = asyncio.create_task(waiter.speak("waits", saying(*range(20))))
             await waiter.hear(Started)
+            await until(lambda: served.held()["scheduled tracks"] == 2)
             await vanish(waiter)
+            await asyncio.gather(speaking, return_exceptions=True)
             assert await holder.stop("holds") == "w1 w2 w3"
         await served.nothing_held()
 

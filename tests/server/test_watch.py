@@ -38,6 +38,11 @@ async def seen(watcher: ClientConnection) -> Segment:
     return segment
 
 
+async def drained(watcher: ClientConnection) -> None:
+    while True:
+        await seen(watcher)
+
+
 def room(served: Served, name: str = "daily", query: str = "") -> str:
     return f"{served.url}/v1/rooms/{name}/captions{query}"
 
@@ -115,8 +120,7 @@ async def test_a_slow_watcher_is_dropped_and_the_others_see_on() -> None:
                     Segment("slow", "t", Participant("p"), f"s{number}", 0, False, 0.0, 1.0, "x", [], Latency()), 0.0
                 )
             with pytest.raises(ConnectionClosed):
-                while True:
-                    await seen(slow)
+                await drained(slow)
             served.server._rooms.publish(caption(1), 0.0)
             assert (await seen(other)).id == "s1"
             await until(lambda: served.held()["watchers"] == 1)

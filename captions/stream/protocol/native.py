@@ -32,6 +32,7 @@ __all__ = [
     "Pong",
     "ProtocolError",
     "Ready",
+    "Resume",
     "Segment",
     "ServerMessage",
     "SpeechNotice",
@@ -60,6 +61,7 @@ ErrorCode: TypeAlias = Literal[
     "overloaded",
     "forbidden",
     "model_failed",
+    "not_resumable",
     "draining",
 ]
 Id: TypeAlias = Annotated[str, Meta(max_length=128, pattern=r"^[^\x00-\x1f\x7f]+\Z")]
@@ -138,17 +140,30 @@ class Ping(_Message, frozen=True):
     sent_at: float | None = None
 
 
-ClientMessage: TypeAlias = Start | Audio | Mute | Unmute | FlushRequest | Stop | Ping
+class Resume(_Message, frozen=True):
+    """Instead of anything else, first on a new connection: go on with a session whose connection was lost.
+
+    `received` is how many messages of the session the client has had; those behind them are sent again.
+    """
+
+    session: Id
+    secret: Id
+    received: Annotated[int, Meta(ge=0)]
+
+
+ClientMessage: TypeAlias = Start | Audio | Mute | Unmute | FlushRequest | Stop | Ping | Resume
 
 
 class Limits(Struct, frozen=True):
     message_bytes: int
     tracks: int
     pending_audio_s: float
+    resume_s: float
 
 
 class Ready(_Message, frozen=True):
     session: str
+    secret: str
     protocol: str
     model: str
     languages: list[str]

@@ -1,0 +1,214 @@
+"""The page to try the service: history, settings, languages, latency; its weight and its manners."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, BrowserContext, Page, expect
+
+from bench.browser import pixels as measure_pixels
+from bench.browser import steadiness, weight
+from bench.room_server import RoomServer
+from captions.stream.protocol.native import Participant
+from tests.overlay.screen import Screen
+
+BRUNO = Participant("bruno", "Bruno <b>")
+
+
+async def three_said(screen: Screen) -> None:
+    """Two people have said three things, a second apart."""
+    await screen.open(path="/")
+    screen.say("It was the best of times.", segment="a", final=True, start=1.0, word_latency=400.0)
+    screen.say("C’était le pire & le meilleur.", segment="b", final=True, start=2.0, who=BRUNO, word_latency=400.0)
+    screen.say("It was the age of wisdom.", segment="c", final=True, start=3.0, word_latency=600.0)
+    await expect(screen.page.locator(".said p")).to_have_count(3)
+
+
+async def saved(page: Page, form: str) -> str:
+    """What the button of that name downloads."""
+    async with page.expect_download() as download:
+        await page.get_by_role("button", name=form.upper()).click()
+    value = await download.value
+    assert value.suggested_filename.endswith(f".{form}")
+    return Path(await value.path()).read_text(encoding="utf-8")
+
+
+async def test_history_names_the_speaker_at_each_change(screen: Screen) -> None:
+    await three_said(screen)
+    screen.say("And more.", segment="d", final=True)
+    await expect(screen.page.locator(".said b")).to_have_text(["Alice", "Bruno <b>", "Alice"])
+
+
+async def test_late_segments_take_their_place_in_history(screen: Screen) -> None:
+    await screen.open(path="/")
+    screen.say("One.", segment="a", final=True)
+    screen.say("Three.", segment="c", final=True)
+    screen.say("Two.", segment="b", final=True, who=BRUNO)
+    await expect(screen.page.locator(".said p")).to_have_text(["One.", "Two.", "Three."])
+
+
+async def test_history_is_searched_without_regard_to_case_and_accents(screen: Screen) -> None:
+    await three_said(screen)
+    search = screen.page.get_by_role("searchbox")
+    await search.fill("ETAIT")
+    await expect(screen.page.locator(".said p")).to_have_text(["C’était le pire & le meilleur."])
+    await expect(screen.page.locator("mark")).to_have_text(["était"])
+    await search.fill("nowhere")
+    await expect(screen.page.locator(".nothing")).to_have_text("Nothing like this was said.")
+    await search.fill("")
+    await expect(screen.page.locator(".said p")).to_have_count(3)
+
+
+async def test_history_shows_a_part_and_goes_back_on_demand(screen: Screen) -> None:
+    await screen.open(path="/")
+    for number in range(200):
+        screen.say(f"Number {number}.", segment=f"{number:04}", final=True)
+    said = screen.page.locator(".said p")
+    await expect(said).to_have_count(150)
+    await expect(said.last).to_be_in_viewport()
+    await screen.page.get_by_role("button", name="Show earlier").click()
+    await expect(said).to_have_count(200)
+    await expect(said.first).to_have_text("Number 0.")
+
+
+async def test_history_is_copied_with_its_speakers(screen: Screen, context: BrowserContext) -> None:
+    await context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await three_said(screen)
+    await screen.page.get_by_role("button", name="Copy").click()
+    await expect(screen.page.get_by_role("status").filter(has_text="Copied")).to_be_visible()
+    copied = await screen.evaluate("navigator.clipboard.readText()")
+    assert copied.splitlines() == [
+        "Alice: It was the best of times.",
+        "Bruno <b>: C’était le pire & le meilleur.",
+        "Alice: It was the age of wisdom.",
+    ]
+
+
+@pytest.mark.parametrize("from_server", [False, True])
+async def test_history_is_saved_as_webvtt_srt_and_text(screen: Screen, from_server: bool) -> None:
+    await three_said(screen)
+    if from_server:
+        await screen.page.get_by_label("from the server").check()
+    vtt = await saved(screen.page, "vtt")
+    assert vtt.startswith("WEBVTT\n\n00:00:00.000 --> 00:00:01.")
+    assert "<v Bruno &lt;b&gt;>C’était le pire &amp; le meilleur.\n" in vtt
+    srt = await saved(screen.page, "srt")
+    assert re.search(
+        r"^2\n00:00:0\d,\d{3} --> 00:00:0\d,\d{3}\nBruno <b>: C’était le pire & le meilleur.\n$", srt, re.M
+    )
+    assert (await saved(screen.page, "txt")).splitlines()[0] == "Alice: It was the best of times."
+
+
+async def test_settings_change_the_captions_and_outlive_a_reload(screen: Screen) -> None:
+    await screen.open(path="/")
+    screen.say("It was")
+    page = screen.page
+    await page.get_by_role("button", name="Settings").click()
+    await page.get_by_label("Colours").select_option("light")
+    await page.get_by_label("Lines").fill("3")
+    await page.get_by_label("Position").select_option("top")
+    await page.get_by_label("Speakers’ names").uncheck()
+    await expect(screen.stage).to_have_class(re.compile("light top nameless"))
+    await expect(screen.blocks.locator(".name")).not_to_be_visible()
+    await page.get_by_role("button", name="Done").click()
+    await page.reload()
+    await expect(screen.stage).to_have_class(re.compile("light top nameless"))
+    await page.get_by_role("button", name="Settings").click()
+    await expect(page.get_by_label("Lines")).to_have_value("3")
+    await page.get_by_role("button", name="Reset").click()
+    await expect(screen.stage).to_have_class("stage dark bottom")
+
+
+async def test_another_room_is_entered_from_the_settings(screen: Screen) -> None:
+    await three_said(screen)
+    page = screen.page
+    await page.get_by_role("button", name="Settings").click()
+    screen.room = "elsewhere"
+    await page.get_by_label("Room").fill(screen.room)
+    await page.get_by_label("Room").press("Enter")
+    await expect(page.locator(".said p")).to_have_count(0)
+    await screen.watched()
+    screen.say("Somewhere else", segment="z")
+    await screen.shows("Somewhere else")
+
+
+async def test_the_overlay_is_set_by_its_query(screen: Screen) -> None:
+    await screen.open("&size=30&lines=1&position=top&background=90&names=0&theme=yellow&lang=fr&junk=1&speakers=99")
+    screen.say("It was")
+    await expect(screen.stage).to_have_class(re.compile("yellow top nameless"))
+    options = await screen.evaluate("document.querySelector('live-captions').options")
+    assert options == {
+        "size": 30,
+        "lines": 1,
+        "speakers": 4,
+        "position": "top",
+        "background": 90,
+        "names": False,
+        "theme": "yellow",
+        "motion": "auto",
+        "announce": False,
+        "lang": "fr",
+    }
+    assert await screen.evaluate("getComputedStyle(document.body).backgroundColor") == "rgba(0, 0, 0, 0)"
+
+
+@pytest.mark.parametrize(("locale", "lang", "title"), [("fr-CA", "fr", "Historique"), ("de", "en", "History")])
+async def test_the_page_speaks_the_browsers_language_and_can_be_switched(
+    browser: Browser, server: RoomServer, locale: str, lang: str, title: str
+) -> None:
+    context = await browser.new_context(locale=locale)
+    try:
+        page = await context.new_page()
+        await page.goto(server.url)
+        await expect(page.locator("html")).to_have_attribute("lang", lang)
+        await expect(page.locator("#history-title")).to_have_text(title)
+        other = "English" if lang == "fr" else "Français"
+        await page.get_by_role("button", name=other).click()
+        await expect(page.locator("#history-title")).to_have_text("History" if lang == "fr" else "Historique")
+        await page.reload()
+        await expect(page.locator("#history-title")).to_have_text("History" if lang == "fr" else "Historique")
+    finally:
+        await context.close()
+
+
+async def test_latency_is_drawn_with_its_parts(screen: Screen) -> None:
+    await screen.open(path="/")
+    for number, latency in enumerate((400.0, 500.0, 900.0)):
+        screen.say("one two three"[: 3 + 5 * number], segment="a", word_latency=latency)
+    await expect(screen.page.locator(".figures")).to_have_text("median 500 ms · p95 900 ms")
+    await expect(screen.page.locator(".legend dt")).to_have_count(6)
+    dots = await screen.page.locator("path.dots").get_attribute("d")
+    assert dots is not None
+    assert dots.count("M") == 3
+
+
+async def test_pages_weigh_little_and_ask_nobody_else(browser: Browser, server: RoomServer) -> None:
+    found = await weight(browser, server)
+    assert found.foreign == ()
+    assert found.page_bytes <= 60_000
+    assert found.overlay_bytes <= 40_000
+    assert found.everything_bytes <= 90_000
+
+
+async def test_nothing_on_the_page_breaks_its_content_security_policy(screen: Screen) -> None:
+    refused: list[str] = []
+    screen.page.on("console", lambda message: refused.append(message.text) if message.type == "error" else None)
+    await three_said(screen)
+    await screen.page.get_by_role("button", name="Settings").click()
+    await expect(screen.page.get_by_role("dialog")).to_be_visible()
+    await expect(screen.page.locator(".figures")).to_be_visible()
+    assert refused == []
+
+
+async def test_captions_reach_the_screen_within_100_ms_with_four_talking(browser: Browser, server: RoomServer) -> None:
+    found = await measure_pixels(browser, server, 5.0)
+    assert found.messages > 80
+    assert found.arrival_p95_ms <= 100
+
+
+async def test_nothing_that_was_read_shifts(browser: Browser, server: RoomServer) -> None:
+    found = await steadiness(browser, server, 0.5)
+    assert found.looks > 2_000
+    assert (found.shift, found.moved) == (0, 0)

@@ -1,0 +1,120 @@
+"""What is seen from outside over plain HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from captions.config import load
+from captions.models.scripted import ScriptedModel
+from captions.server import Server
+from captions.stream.protocol.native import Error, Segment
+from tests.server.harness import Served, serving, started, until
+from tests.speech import saying
+
+
+class Gate:
+    """Steps of a model wait here until it opens."""
+
+    def __init__(self) -> None:
+        self.opened = threading.Event()
+        self.entered = threading.Event()
+
+    def __call__(self, lanes: int) -> None:
+        self.entered.set()
+        self.opened.wait(10)
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    gate = Gate()
+    yield gate
+    gate.opened.set()
+
+
+async def test_health_and_readiness_of_a_warm_server() -> None:
+    async with serving() as served:
+        assert await served.get("/healthz") == (200, "ok")
+        assert await served.get("/readyz") == (200, "ready")
+
+
+async def test_a_server_is_healthy_but_not_ready_until_its_model_is_warm(gate: Gate) -> None:
+    served = Served(Server(load(None, {}, {"server": {"port": 0}}), ScriptedModel(1, step_work=gate)))
+    starting = asyncio.create_task(served.server.start())
+    await until(gate.entered.is_set)
+    assert (await served.get("/healthz"))[0] == 200
+    assert await served.get("/readyz") == (503, "not ready")
+    gate.opened.set()
+    await starting
+    assert await served.get("/readyz") == (200, "ready")
+    await served.server.stop()
+
+
+async def test_a_draining_server_is_not_ready_and_takes_nothing_new_but_says_its_last_words(gate: Gate) -> None:
+    gate.opened.set()
+    async with serving(ScriptedModel(1, step_work=gate)) as served, served.talker() as client:
+        await client.send(started("t1"))
+        await client.speak("t1", saying(1, 2, 3))
+        await client.hear(Segment)
+        gate.opened.clear()
+        await client.speak("t1", saying(1, 2, 3, 4)[9:])
+        draining = asyncio.create_task(served.server.stop())
+        await until(lambda: served.server._service.draining)
+        assert await served.get("/readyz") == (503, "not ready")
+        assert (await served.get("/healthz"))[0] == 200
+        with pytest.raises(InvalidStatus) as refused:
+            async with connect(f"{served.url}/v1/stream", proxy=None):
+                pass
+        assert refused.value.response.status_code == 503
+        await client.send(started("t2"))
+        error = await client.hear(Error)
+        assert (error.code, error.track, error.fatal) == ("draining", "t2", False)
+        gate.opened.set()
+        assert (await client.hear(Segment, lambda segment: segment.final)).text == "w1 w2 w3 w4"
+        await draining
+        await client.connection.wait_closed()
+        assert client.connection.close_code == 1001
+
+
+async def test_metrics_tell_what_was_done() -> None:
+    async with serving() as served, served.talker() as client:
+        await client.say("t1", saying(1, 2, 3))
+        assert await served.metric("captions_words_total") == 3
+        assert await served.metric("captions_segments_total") == 1
+        assert await served.metric("captions_audio_seconds_total") == pytest.approx(9 * 0.08)
+        assert await served.metric("captions_lanes") == 4
+        assert await served.metric("captions_connections", route="publish") == 1
+        assert await served.metric("captions_steps_total") > 9
+        assert await served.metric("captions_step_seconds_count") == await served.metric("captions_steps_total")
+
+
+async def test_metrics_carry_no_word_and_no_name() -> None:
+    async with serving() as served, served.talker() as client:
+        await client.say("track-name", saying(41, 42, 43), room="room-name", name="Zoé")
+        _, text = await served.get("/metrics")
+        assert not [private for private in ("w41", "track-name", "room-name", "Zoé") if private in text]
+
+
+@pytest.mark.parametrize(
+    "path", ["/nowhere", "/v1", "/v1/stream/", "/v1/rooms//captions", "/v1/rooms/a/b/captions", "/healthz/x"]
+)
+async def test_what_is_not_there(path: str) -> None:
+    async with serving() as served:
+        assert (await served.get(path))[0] == 404
+
+
+async def test_health_needs_no_key() -> None:
+    async with serving(keys={"publish": ["secret"]}) as served:
+        statuses = [(await served.get(path))[0] for path in ("/healthz", "/readyz", "/metrics")]
+        assert statuses == [200, 200, 200]
+
+
+async def test_a_stream_is_no_page() -> None:
+    async with serving() as served:
+        status, _ = await served.get("/v1/stream")
+        assert 400 <= status < 500

@@ -1,0 +1,115 @@
+"""A client that loses its socket goes on: nothing said twice, nothing final lost, the gap told."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TypeVar
+
+import pytest
+
+from captions.cli.audio_file import blocks
+from captions.cli.demo import clip
+from captions.client import Client
+from captions.config import Config, LimitsConfig, ServerConfig
+from captions.models.moonshine import MoonshineModel
+from captions.server import Server
+from captions.stream.protocol.native import Error, GapNotice, Ready, Segment, ServerMessage, Started, Stopped
+from captions.types import SAMPLE_RATE
+
+M = TypeVar("M", bound=ServerMessage)
+
+BLOCKS = [block.astype("<f4").tobytes() for block, _ in zip(blocks(clip(), SAMPLE_RATE // 10), range(100), strict=False)]
+
+
+async def server(resume_s: float) -> Server:
+    running = Server(Config(ServerConfig(port=0), limits=LimitsConfig(resume_s=resume_s)), MoonshineModel(1))
+    await running.start()
+    return running
+
+
+async def take(client: Client, kind: type[M]) -> tuple[M, list[ServerMessage]]:
+    """The next message of a kind, and everything up to it."""
+    passed: list[ServerMessage] = []
+    async for message in client:
+        passed.append(message)
+        if isinstance(message, kind):
+            return message, passed
+    raise AssertionError(f"the connection ended before a {kind.__name__}")
+
+
+async def test_a_lost_connection_costs_no_word_and_says_none_twice() -> None:
+    running = await server(30.0)
+    try:
+        async with Client(f"ws://127.0.0.1:{running.port}") as client:
+            await client.start("room", "t", "pcm_f32le", SAMPLE_RATE, live=False)
+            _, seen = await take(client, Started)
+            for block in BLOCKS[:50]:
+                await client.audio("t", block)
+            _, more = await take(client, Segment)
+            seen += more
+            await client.resume()
+            for block in BLOCKS[50:]:
+                await client.audio("t", block)
+            await client.stop("t")
+            _, more = await take(client, Stopped)
+            seen += more
+    finally:
+        await running.stop()
+    assert [type(m) for m in seen].count(Ready) == 1
+    assert [m.reason for m in seen if isinstance(m, GapNotice)] == ["disconnected"]
+    segments = [m for m in seen if isinstance(m, Segment)]
+    assert len({(m.id, m.revision) for m in segments}) == len(segments)
+    finals = [m.text for m in segments if m.final and m.words]
+    words = "".join(c for c in " ".join(finals).lower() if c.isalpha() or c == " ").split()
+    assert words[:12] == "it was the best of times it was the worst of times".split()
+    assert "foolishness" in words
+
+
+async def test_nobody_takes_over_a_session_without_its_secret() -> None:
+    running = await server(30.0)
+    try:
+        url = f"ws://127.0.0.1:{running.port}"
+        async with Client(url) as owner, Client(url) as thief:
+            await owner.start("room", "t", "opus")
+            ready, _ = await take(owner, Ready)
+            thief._ready = Ready(ready.session, "guessed", *(getattr(ready, f) for f in ready.__struct_fields__[2:]))
+            await thief.resume()
+            error, _ = await take(thief, Error)
+            assert error.code == "not_resumable"
+            await owner.stop("t")
+            await take(owner, Stopped)
+    finally:
+        await running.stop()
+
+
+async def test_a_session_whose_time_is_over_is_gone() -> None:
+    running = await server(0.0)
+    try:
+        async with Client(f"ws://127.0.0.1:{running.port}") as client:
+            await client.start("room", "t", "opus")
+            await take(client, Started)
+            await client._connected().close()
+            async with asyncio.timeout(10):
+                while running.tracks:
+                    await asyncio.sleep(0.01)
+            await client.resume()
+            error, _ = await take(client, Error)
+    finally:
+        await running.stop()
+    assert error.code == "not_resumable"
+
+
+@pytest.mark.parametrize("received", [0, 1, 2])
+async def test_exactly_what_was_missed_is_sent_again(received: int) -> None:
+    running = await server(30.0)
+    try:
+        async with Client(f"ws://127.0.0.1:{running.port}") as client:
+            await client.start("room", "t", "opus")
+            _, seen = await take(client, Started)
+            client._received = received
+            await client.resume()
+            await client.stop("t")
+            _, again = await take(client, Stopped)
+    finally:
+        await running.stop()
+    assert [m for m in again if not isinstance(m, GapNotice | Stopped)] == seen[received:]
