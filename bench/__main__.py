@@ -7,14 +7,27 @@ import sys
 
 import msgspec
 
-from bench.commands import capacity, compare, harness, latency, selfcheck, soak
+from bench.commands import (
+    accuracy,
+    capacity,
+    compare,
+    everything,
+    harness,
+    latency,
+    report,
+    selfcheck,
+    soak,
+    step,
+    truth,
+)
 from bench.load import LoadError
 from bench.results import ResultError
 from captions.cli.errors import CommandError
+from captions.models.model import ModelError
 
 __all__ = ["main"]
 
-_COMMANDS = (latency, capacity, compare, soak, selfcheck, harness)
+_COMMANDS = (latency, accuracy, capacity, compare, step, soak, selfcheck, harness, truth, report)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -27,10 +40,11 @@ def main(argv: list[str] | None = None) -> int:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
     for command in _COMMANDS:
         command.add_to(commands)
+    everything.add_to(commands, main)
     arguments = parser.parse_args(argv)
     try:
         status: int = arguments.run(arguments)
-    except (CommandError, LoadError, ResultError, OSError, msgspec.DecodeError) as error:
+    except (CommandError, LoadError, ModelError, ResultError, OSError, msgspec.DecodeError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -139,7 +139,8 @@ async def memory(browser: Browser, server: RoomServer, minutes: float, path: str
     page = await _overlay(browser, server, "memory", virtual=True, path=path)
     inspector = await page.context.new_cdp_session(page)
     await inspector.send("Performance.enable")
-    nodes, heap_mb = [], []
+    nodes: list[int] = []
+    heap_mb: list[float] = []
     every_s = minutes * 60 / looks
     async for now_s in _play(page, server, meeting("memory", minutes * 60, PEOPLE, together=False), step_s=2.0):
         if now_s < every_s * (len(nodes) + 1):
@@ -203,7 +204,7 @@ async def _play(page: Page, server: RoomServer, script: Iterator[Said], step_s: 
             published += 1
             said = next(script, None)
         await _until(page, f"probe.received >= {published}")
-        await page.clock.run_for(step_s * 1_000)
+        await page.clock.run_for(round(step_s * 1_000))
         yield now_s
 
 

@@ -153,7 +153,7 @@ def shape(folder: Path, lanes: int, steps: int, profiled: bool) -> Figures:
         figures |= {f"ours_{name}_mimi_ms": parts[0], f"ours_{name}_lm_ms": parts[1]}
         figures[f"overhead_{name}_percent"] = 100 * (total - sum(parts)) / total
     if profiled:
-        figures["ours_profile"] = _profile(lambda frames: ours.step(frames), lanes)
+        figures["ours_profile"] = _profile(ours.step, lanes)
     del ours
     gc.collect()
     moshis = Moshis(folder, lanes, "bfloat16")
@@ -161,7 +161,7 @@ def shape(folder: Path, lanes: int, steps: int, profiled: bool) -> Figures:
         moshis.step(frames)
     figures |= {f"moshi_{part}_ms": moshis.times.median_ms(part) for part in ("mimi", "lm")}
     if profiled:
-        figures["moshi_profile"] = _profile(lambda frames: moshis.step(frames), lanes)
+        figures["moshi_profile"] = _profile(moshis.step, lanes)
     print(_line(f"1B shape B={lanes}", figures))
     return figures
 

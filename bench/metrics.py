@@ -106,6 +106,8 @@ def figures(samples: Samples) -> dict[str, Figure]:
     found["transport_p50"] = percentile_of(samples.transport, 50, "ms")
     for part in PARTS:
         found[f"part_{part}"] = mean_of(samples.server.get(part, []), "ms")
+    found["overhead_p50"] = percentile_of(samples.server.get("overhead", []), 50, "ms")
+    found["overhead_p95"] = percentile_of(samples.server.get("overhead", []), 95, "ms")
     for name in ("first_partial", "ttfs", "capture_to_caption"):
         found[f"{name}_server_p50"] = percentile_of(samples.server.get(name, []), 50, "ms")
     found |= _stability_figures(samples.stability)
@@ -221,6 +223,9 @@ def _server_latencies(samples: Samples, log: TrackLog, warm_up_s: float) -> None
         for name in (*PARTS, "first_partial", "ttfs", "capture_to_caption"):
             if name in seen.server_ms:
                 samples.server.setdefault(name, []).append(seen.server_ms[name])
+        if "word_latency" in seen.server_ms and "model_delay" in seen.server_ms:
+            overhead = seen.server_ms["word_latency"] - seen.server_ms["model_delay"]
+            samples.server.setdefault("overhead", []).append(overhead)
     for group, block in _committed_together(log.seen):
         newest_end = group[-1][1]
         for seen_at, end in group:

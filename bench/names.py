@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.intervals import Figure
 
-__all__ = ["TITLES", "reading", "title"]
+__all__ = ["TITLES", "interval", "reading", "title"]
 
 TITLES = {
     "word_latency": "word latency, gold word ends",
@@ -15,6 +15,7 @@ TITLES = {
     "ttfs": "time to final segment",
     "last_words": "last words after the end of speech",
     "done_after_end": "all done after the end of audio",
+    "overhead": "word latency less the model's look-ahead, server's own",
     "transport": "there and back",
     "capture_to_caption": "capture to caption, server's own",
     "erasure": "erasure",
@@ -34,6 +35,7 @@ TITLES = {
     "server_memory": "server memory",
     "late_p99": "harness's own lateness, p99",
     "held_up": "packets the server held up",
+    "gpu_utilisation": "GPU utilisation, mean",
 }
 
 
@@ -42,12 +44,12 @@ def title(name: str) -> str:
     if name.startswith("part_"):
         return f"of it {name.removeprefix('part_').replace('_', ' ')}, mean"
     for ending, said in (
+        ("_p50", ", median"),
+        ("_p95", ", p95"),
         ("_server_p50", ", server's own, median"),
         ("_abs_p50", ", absolute, median"),
         ("_abs_p95", ", absolute, p95"),
         ("_median", ", median"),
-        ("_p50", ", median"),
-        ("_p95", ", p95"),
         ("", ""),
     ):
         stem = name.removesuffix(ending)
@@ -63,3 +65,10 @@ def reading(figure: Figure, value: float | None = None) -> str:
         return f"{shown:,.0f} {figure.unit}" if abs(shown) >= 10 else f"{shown:.1f} {figure.unit}"
     digits = f"{shown:.0f}" if figure.unit == "" and shown == int(shown) and abs(shown) > 1 else f"{shown:.3g}"
     return f"{digits} {figure.unit}".strip()
+
+
+def interval(figure: Figure) -> str:
+    """The confidence interval in the figure's unit, "" where there is none."""
+    if figure.low is None or figure.high is None:
+        return ""
+    return f"{reading(figure, figure.low)} – {reading(figure, figure.high)}"

@@ -9,10 +9,11 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import IO, Any
 
 from bench import process
 from bench.load import LoadError
@@ -43,34 +44,46 @@ class PeerServer:
 class OwnServer(PeerServer):
     """Ours. `model` is what it says it runs."""
 
-    def __init__(self, url: str, child: subprocess.Popen[str], model: str) -> None:
+    def __init__(self, url: str, child: subprocess.Popen[str], model: str, complaints: IO[bytes]) -> None:
         super().__init__(url, child)
         self.model = model
+        self._complaints = complaints
 
     def health(self) -> dict[str, float]:
         """Tasks, threads, files, resident_mb and objects, after a collection of garbage."""
         assert self._child.stdin is not None
         self._child.stdin.write("\n")
         self._child.stdin.flush()
-        return {name: float(value) for name, value in _line(self._child).items()}
+        return {name: float(value) for name, value in _line(self._child, self._complaints).items()}
 
 
 @contextmanager
 def own_server(
-    model: str = "auto", lanes: int = 0, step_ms: float = 27.0, core: int | None = None
+    model: str = "auto",
+    lanes: int = 0,
+    step_ms: float = 27.0,
+    core: int | None = None,
+    *,
+    urgent: bool = False,
 ) -> Iterator[OwnServer]:
     """A captions server on a free port; `model` as `captions serve` takes it, or "speaking" (see speaking_model).
+
+    `urgent`: it runs before other processes, so that a busy machine does not slow it down.
 
     Raises:
         LoadError: it did not start; its last line says why.
     """
     command = [sys.executable, "-m", "bench.server_process", "--model", model, "--lanes", str(lanes)]
     command += ["--step-ms", str(step_ms), *(["--core", str(core)] if core is not None else [])]
+    command += ["--urgent"] if urgent else []
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True) as child:
+    with (
+        tempfile.TemporaryFile() as complaints,
+        subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=complaints, text=True) as child,
+    ):
         try:
-            ready = _line(child)
-            yield OwnServer(ready["url"], child, ready["model"])
+            ready = _line(child, complaints)
+            yield OwnServer(ready["url"], child, ready["model"], complaints)
         finally:
             assert child.stdin is not None
             child.stdin.close()
@@ -90,23 +103,29 @@ def peer_server(
     Raises:
         LoadError: it ended, or was not up in time.
     """
-    quiet = subprocess.DEVNULL
-    with subprocess.Popen(
-        shlex.split(command), stdout=quiet, stderr=quiet, text=True, env={**os.environ, **environment}
-    ) as child:
+    with (
+        tempfile.TemporaryFile() as complaints,
+        subprocess.Popen(
+            shlex.split(command),
+            stdout=subprocess.DEVNULL,
+            stderr=complaints,
+            text=True,
+            env={**os.environ, **environment},
+        ) as child,
+    ):
         try:
-            _wait_for_port(child, port, within_s)
+            _wait_for_port(child, port, within_s, complaints)
             yield PeerServer(f"{scheme_host}:{port}", child)
         finally:
             child.terminate()
             _stop(child)
 
 
-def _wait_for_port(child: subprocess.Popen[str], port: int, within_s: float) -> None:
+def _wait_for_port(child: subprocess.Popen[str], port: int, within_s: float, complaints: IO[bytes]) -> None:
     until = time.monotonic() + within_s
     while time.monotonic() < until:
         if child.poll() is not None:
-            raise LoadError(f"the peer's command ended with status {child.returncode}")
+            raise LoadError(f"the peer ended with status {child.returncode}: {_last_line(complaints)}")
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
@@ -114,13 +133,19 @@ def _wait_for_port(child: subprocess.Popen[str], port: int, within_s: float) -> 
     raise LoadError(f"the peer was not up within {within_s:.0f} s")
 
 
-def _line(child: subprocess.Popen[str]) -> dict[str, Any]:
+def _line(child: subprocess.Popen[str], complaints: IO[bytes]) -> dict[str, Any]:
     assert child.stdout is not None
     line = child.stdout.readline()
     if not line:
-        raise LoadError("the server did not start, or ended: run `captions serve` to see why")
+        raise LoadError(f"the server did not start, or ended: {_last_line(complaints)}")
     message: dict[str, Any] = json.loads(line)
     return message
+
+
+def _last_line(complaints: IO[bytes]) -> str:
+    complaints.seek(0)
+    lines = complaints.read().decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it said nothing"
 
 
 def _stop(child: subprocess.Popen[str]) -> None:

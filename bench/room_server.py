@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from types import TracebackType
 
-from captions.config import Config, KeysConfig, ServerConfig
+from captions.config import Config, KeysConfig, RoomsConfig, ServerConfig
 from captions.models.scripted import ScriptedModel
 from captions.server import Server
 from captions.stream.protocol.native import Segment
@@ -16,8 +16,9 @@ __all__ = ["RoomServer"]
 class RoomServer:
     """Use as an async context manager; `publish` reaches a room's watchers as the segments of its tracks do."""
 
-    def __init__(self, keys: KeysConfig | None = None) -> None:
+    def __init__(self, keys: KeysConfig | None = None, rooms: RoomsConfig | None = None) -> None:
         self._keys = keys or KeysConfig()
+        self._rooms = rooms or RoomsConfig()
         self._port = 0
 
     @property
@@ -36,7 +37,7 @@ class RoomServer:
     async def start(self) -> None:
         """Start, on the port of before if it was started before; it then knows nothing of what was."""
         server = ServerConfig(host="localhost", port=self._port, drain_s=0.0)
-        self._server = Server(Config(server=server, keys=self._keys), ScriptedModel(lanes=1))
+        self._server = Server(Config(server=server, keys=self._keys, rooms=self._rooms), ScriptedModel(lanes=1))
         await self._server.start()
         self._port = self._server.port
 

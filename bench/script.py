@@ -213,6 +213,7 @@ def expected(script: Script, tracks: int = 1) -> dict[str, float]:
     server = [word.committed_ms for word in said for _ in word.said.split()]
     lags = [word.committed_ms - script.end_off_s * 1_000 for word in said for _ in word.said.split()]
     partials = _first_partials(script)
+    overheads = [word.committed_ms * (1 - _PARTS_SHARE["model_delay"]) for word in said]
     steady = [word.shown_ms if word.guess == word.gold.text else word.committed_ms for word in right]
     return {
         "word_latency_p50": _percentile([*latencies] * tracks, 50),
@@ -235,6 +236,8 @@ def expected(script: Script, tracks: int = 1) -> dict[str, float]:
             f"part_{name}": statistics.fmean(w.committed_ms for w in said) * share
             for name, share in _PARTS_SHARE.items()
         },
+        "overhead_p50": _percentile(overheads * tracks, 50),
+        "overhead_p95": _percentile(overheads * tracks, 95),
         "words": final * tracks,
         "erasure": lost / final,
         "erasure_behind": lost / final,

@@ -13,6 +13,7 @@ import json
 import os
 import sys
 import threading
+from contextlib import suppress
 
 from bench.process import open_files, resident_mb
 from bench.speaking_model import SpeakingModel
@@ -31,9 +32,15 @@ def main() -> None:
     parser.add_argument("--lanes", type=int, default=0)
     parser.add_argument("--step-ms", type=float, default=27.0, help="what a step of the speaking model costs")
     parser.add_argument("--core", type=int, help="keep to this processor core")
+    parser.add_argument(
+        "--urgent", action="store_true", help="before other processes of the machine, if that is allowed"
+    )
     arguments = parser.parse_args()
     if arguments.core is not None:
         os.sched_setaffinity(0, {arguments.core})
+    if arguments.urgent:
+        with suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, 0, -15)
     logs.configure()
     config = Config(
         server=ServerConfig(port=0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -9,6 +10,7 @@ from bench.clips import Clip, packets_of
 from bench.events import TrackLog
 from bench.intervals import Figure, exact
 from bench.load import LATE_LIMIT_MS, LoadReport, run_load, shares_of
+from bench.machine import gpu_utilisation
 from bench.metrics import PARTS, Samples, figures, measure, pooled
 from bench.own_server import PeerServer
 from bench.protocols import dialect_for
@@ -16,6 +18,10 @@ from bench.results import Run
 from bench.sender import Target, TrackPlan
 
 __all__ = ["Pass", "cost_figures", "run_pass", "to_run"]
+
+
+TRACKS_A_PROCESS = 300
+"""What one sending process drives well in time; see `bench harness`."""
 
 
 @dataclass(slots=True)
@@ -28,7 +34,7 @@ class Pass:
     audio_s: float
     cpu_s: float | None = None
     memory_mb: float | None = None
-    by_track: list[Samples] = field(default_factory=list)
+    gpu_percent: list[float] = field(default_factory=list)
 
 
 def run_pass(
@@ -36,7 +42,6 @@ def run_pass(
     tracks: Sequence[tuple[Clip, float]],
     server: PeerServer | None = None,
     warm_up_s: float = 0.0,
-    processes: int = 1,
     core: int | None = None,
     done_within_s: float = 60.0,
     tick: Callable[[float], None] = lambda _elapsed_s: None,
@@ -56,7 +61,9 @@ def run_pass(
         for number, (name, (clip, starts_s)) in enumerate(zip(names, tracks, strict=True))
     ]
     cpu_before = server.cpu_s() if server is not None else 0.0
-    load = run_load(shares_of(target, pools, plans, processes, done_within_s=done_within_s), core, tick)
+    gpu = _Gpu(tick)
+    shares = shares_of(target, pools, plans, -(-len(tracks) // TRACKS_A_PROCESS), done_within_s=done_within_s)
+    load = run_load(shares, core, gpu.tick)
     truths = dict(zip(names, (clip.truth for clip, _ in tracks), strict=True))
     by_track = [measure(log, truths[log.track], warm_up_s) for log in sorted(load.logs, key=lambda log: log.track)]
     return Pass(
@@ -66,7 +73,7 @@ def run_pass(
         audio_s=sum(clip.duration_s for clip, _ in tracks),
         cpu_s=server.cpu_s() - cpu_before if server is not None else None,
         memory_mb=server.resident_mb() if server is not None else None,
-        by_track=by_track,
+        gpu_percent=gpu.percent,
     )
 
 
@@ -106,7 +113,24 @@ def cost_figures(done: Pass) -> dict[str, Figure]:
         found["server_cpu_per_track"] = exact(done.cpu_s / done.audio_s, "s/s")
     if done.memory_mb is not None:
         found["server_memory"] = exact(done.memory_mb, "MB")
+    if done.gpu_percent:
+        found["gpu_utilisation"] = exact(sum(done.gpu_percent) / len(done.gpu_percent), "%", len(done.gpu_percent))
     return found
+
+
+class _Gpu:
+    """Samples GPU utilisation about once a second while the load runs, where there is a GPU."""
+
+    def __init__(self, tick: Callable[[float], None]) -> None:
+        self.percent: list[float] = []
+        self._tick = tick
+        self._next_s = 0.0 if gpu_utilisation() else math.inf
+
+    def tick(self, elapsed_s: float) -> None:
+        self._tick(elapsed_s)
+        if elapsed_s >= self._next_s:
+            self.percent.append(max(gpu_utilisation()))
+            self._next_s = elapsed_s + 1.0
 
 
 def _thinned(values: Sequence[float], most: int = 2_000) -> list[float]:

@@ -86,7 +86,7 @@ class VirtualServer:
         return self._engine.tracks
 
     def connect(self) -> Session:
-        return Session(self._service, self._service.new_id(), self._sent)
+        return Session(self._service, "msgpack", self._sent)
 
     def advance(self) -> None:
         """One packet's time: what came in is heard, stepped and sent."""
@@ -130,7 +130,8 @@ class _Caller:
 
     async def _rejoin(self) -> None:
         if self.session is not None:
-            self.session.disconnected()
+            self.session.detach()
+            self.session.finish()
         self.session = self.server.connect()
         self.number += 1
         self.track = f"track{self.number}"

@@ -1,4 +1,4 @@
-"""The command line: `captions serve | transcribe | mic | demo`."""
+"""The command line: `captions serve | transcribe | mic | demo | models`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from captions import __version__
-from captions.cli import demo, mic, serve, transcribe
+from captions.cli import demo, mic, models, serve, transcribe
 from captions.cli.errors import CommandError
 from captions.client import ConnectError
 from captions.config import ConfigError
@@ -20,7 +20,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="captions", description="Realtime live captions for video meetings.")
     parser.add_argument("--version", action="version", version=f"captions {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (serve, transcribe, mic, demo):
+    for command in (serve, transcribe, mic, demo, models):
         command.add_to(commands)
     arguments = parser.parse_args(argv)
     try:

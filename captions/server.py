@@ -277,8 +277,8 @@ class Server:
             return _text(connection, 503, "not ready")
         if self._service.draining:
             return _text(connection, 503, "draining")
-        fullness = self._fullness()
-        return _text(connection, 200 if fullness < 1.0 else 503, f"{fullness:.0%} full")
+        full = self._engine.tracks >= self._config.limits.tracks
+        return _text(connection, 503 if full else 200, f"{self._fullness():.0%} full")
 
     def _fullness(self) -> float:
         tracks = self._engine.tracks / self._config.limits.tracks

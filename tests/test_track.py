@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captions.listener import Arrived, BadAudio
+from captions.listener import Arrived, BadAudio, Taken
 from captions.metrics import Metrics
 from captions.stream.protocol.native import (
     CaptionWord,
@@ -297,7 +297,7 @@ def test_gaps_are_told_and_counted_wherever_they_arose() -> None:
 
 def test_errors_name_the_track_and_are_not_fatal() -> None:
     stage = Stage()
-    stage.track.heard(BadAudio("not an Opus packet", 480))
+    stage.track.heard(BadAudio("not an Opus packet"))
     stage.track.said([ModelFailed("out of memory")])
     assert stage.take() == [
         Error("bad_audio", "not an Opus packet", False, "t1"),
@@ -311,12 +311,29 @@ def test_audio_taken_in_is_counted() -> None:
     assert stage.metric("captions_audio_seconds_total") == 1.5
 
 
-def test_pending_audio_sinks_as_the_model_deals_with_it() -> None:
+def test_pending_audio_is_what_was_sent_and_neither_heard_nor_dealt_with() -> None:
+    track = Stage().track
+    track.sent(6_000)
+    assert track.pending_samples == 6_000
+    track.heard(Taken(4_000, pushed_to=3_840))
+    assert track.pending_samples == 2_000 + 3_840
+    track.said([Progress(1_920)])
+    assert track.pending_samples == 2_000 + 1_920
+    track.heard(Taken(2_000, pushed_to=3_840))
+    track.said([Progress(3_840)])
+    assert track.pending_samples == 0
+
+
+def test_audio_dealt_with_before_it_was_told_is_not_pending() -> None:
+    track = Stage().track
+    track.sent(1_920)
+    track.said([Progress(1_920)])
+    track.heard(Taken(1_920, pushed_to=1_920))
+    assert track.pending_samples == 0
+
+
+def test_an_interruption_is_told_as_a_gap_behind_what_was_heard() -> None:
     stage = Stage()
-    stage.track.pending_samples = 10_000
-    stage.track.said([Progress(4_000)])
-    assert stage.track.pending_samples == 6_000
-    stage.track.heard(BadAudio("damaged", 480))
-    assert stage.track.pending_samples == 5_520
-    stage.track.said([Progress(9_520)])
-    assert stage.track.pending_samples == 0
+    stage.arrived(0.0, 2.0, at=2.0)
+    stage.track.interrupted(1.5)
+    assert stage.take() == [GapNotice("t1", 2.0, 3.5, "disconnected")]

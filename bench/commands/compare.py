@@ -97,9 +97,9 @@ def ratios(ours: Run, theirs: Run) -> Run:
             continue
         mine, other = ours.figures[name].value, theirs.figures[name].value
         if name == "wer":
-            figures["wer_difference"] = exact((mine - other) * 100, "points")
+            figures[name] = exact((mine - other) * 100, "points")
         elif other > 0:
-            figures[f"{name}_ratio"] = exact(mine / other, "×")
+            figures[name] = exact(mine / other, "×")
     return Run("ours over theirs", figures)
 
 
@@ -110,8 +110,7 @@ def _table(theirs: Run, ours: Run) -> Table:
     compared = ratios(ours, theirs).figures
     for name in COMPARED:
         pair = [run.figures.get(name) for run in (theirs, ours)]
-        ratio = compared.get("wer_difference" if name == "wer" else f"{name}_ratio")
-        cells = ["-" if figure is None else reading(figure) for figure in (*pair, ratio)]
+        cells = ["-" if figure is None else reading(figure) for figure in (*pair, compared.get(name))]
         table.add_row(title(name), *cells)
     return table
 

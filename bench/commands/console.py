@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from bench.intervals import Figure
-from bench.names import reading
+from bench.names import interval, reading, title
 from bench.results import Result, Run, keep
 
 __all__ = ["console", "finish", "progress", "show"]
@@ -40,16 +39,10 @@ def show(run: Run, only: tuple[str, ...] = ()) -> None:
         table.add_column(heading, justify="left" if heading == "figure" else "right")
     for name, figure in run.figures.items():
         if not only or name in only:
-            table.add_row(name, reading(figure), interval(figure), str(figure.n))
+            table.add_row(title(name), reading(figure), interval(figure), str(figure.n))
     console.print(table)
     for note in run.notes:
         console.print(f"[yellow]{note}[/]")
-
-
-def interval(figure: Figure) -> str:
-    if figure.low is None or figure.high is None:
-        return ""
-    return f"{reading(figure, figure.low)} – {reading(figure, figure.high)}"
 
 
 def finish(result: Result) -> int:

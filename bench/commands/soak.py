@@ -27,8 +27,8 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "soak",
         help="does anything grow?",
         description="Keep a server busy with people who join, speak and leave, and watch memory, files, tasks and "
-        "threads. Without --real in virtual time: real sessions and stages, no sockets, an hour in minutes. With --real, "
-        "a server process and senders, a round of connections a minute. The slope is taken behind the first quarter.",
+        "threads. Without --real in virtual time: real sessions and stages, no sockets, an hour in minutes. With "
+        "--real, a server process and senders, a round a minute. The slope is taken behind the first quarter.",
     )
     parser.add_argument("--real", action="store_true", help="a real server in real time")
     parser.add_argument("--minutes", type=int, help="default: 60 virtual, 10 real")

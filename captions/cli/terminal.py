@@ -35,7 +35,7 @@ def final_line(segment: Segment) -> Text:
 
 def _speaker(segment: Segment) -> Text:
     name = segment.participant.name
-    return Text(f"{name}: ", style="bold cyan") if name else Text()
+    return Text().append(f"{name}: ", style="bold cyan") if name else Text()
 
 
 class CaptionView:

@@ -21,8 +21,8 @@ async def three_said(screen: Screen) -> None:
     """Two people have said three things, a second apart."""
     await screen.open(path="/")
     screen.say("It was the best of times.", segment="a", final=True, start=1.0, word_latency=400.0)
-    screen.say("C’était le pire & le meilleur.", segment="b", final=True, start=2.0, who=BRUNO, word_latency=400.0)
-    screen.say("It was the age of wisdom.", segment="c", final=True, start=3.0, word_latency=600.0)
+    screen.say("C’était le pire & le meilleur.", segment="b", final=True, start=2.0, who=BRUNO, word_latency=300.0)
+    screen.say("It was the age of wisdom.", segment="c", final=True, start=3.0, word_latency=200.0)
     await expect(screen.page.locator(".said p")).to_have_count(3)
 
 
@@ -32,7 +32,11 @@ async def saved(page: Page, form: str) -> str:
         await page.get_by_role("button", name=form.upper()).click()
     value = await download.value
     assert value.suggested_filename.endswith(f".{form}")
-    return Path(await value.path()).read_text(encoding="utf-8")
+    return _text(await value.path())
+
+
+def _text(path: str | Path) -> str:
+    return Path(path).read_text(encoding="utf-8")
 
 
 async def test_history_names_the_speaker_at_each_change(screen: Screen) -> None:

@@ -40,6 +40,7 @@ M = TypeVar("M", bound=ServerMessage)
 
 NOTHING = {
     "sessions": 0,
+    "resumable": 0,
     "connections": 0,
     "tracks": 0,
     "heard tracks": 0,
@@ -104,6 +105,7 @@ class Served:
         scheduler, vad = engine._runner._scheduler, engine._listener._vad
         return {
             "sessions": len(server._sessions),
+            "resumable": len(server._service.sessions),
             "connections": len(server._outboxes),
             "tracks": engine.tracks,
             "heard tracks": len(engine._listener._tracks),
@@ -114,18 +116,23 @@ class Served:
             "speaking": server._metrics.tracks_speaking._value.get(),
         }
 
-    async def nothing_held(self) -> None:
-        """Wait until the server has freed everything."""
+    async def nothing_held(self, but: dict[str, float] | None = None) -> None:
+        """Wait until the server has freed everything, but for what is still to be used."""
+        expected = NOTHING | (but or {})
         try:
-            await until(lambda: self.held() == NOTHING)
+            await until(lambda: self.held() == expected)
         except TimeoutError:
-            assert self.held() == NOTHING
+            raise AssertionError(f"still held: {self.held()}") from None
 
 
 @asynccontextmanager
 async def serving(model: Model | None = None, **settings: dict[str, Any]) -> AsyncIterator[Served]:
-    """A warm server with the scripted model, or another. Settings by section, as in config.toml."""
+    """A warm server with the scripted model, or another. Settings by section, as in config.toml.
+
+    Unless told otherwise, sessions do not outlive their connections.
+    """
     settings["server"] = {"port": 0, "drain_s": PATIENCE_S} | settings.get("server", {})
+    settings["limits"] = {"resume_s": 0.0} | settings.get("limits", {})
     server = Server(load(None, {}, settings), model or ScriptedModel(lanes=4))
     await server.start()
     try:

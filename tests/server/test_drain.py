@@ -9,14 +9,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from captions.models.agreement import spoken
-from captions.stream.protocol.native import Audio, Segment, Stopped
+from captions.stream.protocol.native import Audio, Ping, Pong, Stopped
 from tests.server.harness import Talker, final_text, pcm_f32le, started
 from tests.speech import dickens
 
+SENTENCE = "it was the best of times it was the worst of times"
 FRAME = 1_920
 
 
@@ -42,22 +44,22 @@ async def served(folder: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process
 
 
 async def test_sigterm_lets_the_last_words_out_and_closes_well(tmp_path: Path) -> None:
-    pcm = dickens(0.8, 2.65)
+    pcm = dickens(0.8, 4.7)
     frames = pcm[: len(pcm) // FRAME * FRAME].reshape(-1, FRAME)
     async with served(tmp_path) as (server, url), connect(f"{url}/v1/stream", proxy=None) as connection:
         client = Talker(connection, "msgpack")
         await client.send(started("t1"))
         for frame in frames:
             await client.send(Audio("t1", pcm_f32le(frame)))
-        await client.hear(Segment)
+        await client.send(Ping("all of it has come"))
+        await client.hear(Pong)
         server.terminate()
         await client.hear(Stopped)
-        assert [spoken(word) for word in final_text(client.said, "t1").split()] == "it was the best of times".split()
-        try:
+        assert [spoken(word) for word in final_text(client.said, "t1").split()] == SENTENCE.split()
+        with pytest.raises(ConnectionClosed) as closed:
             await client.next()
-        except ConnectionClosed as closed:
-            assert closed.rcvd is not None
-            assert closed.rcvd.code == 1001
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1001
         async with asyncio.timeout(10):
             assert await server.wait() == 0
 

@@ -13,7 +13,7 @@ from websockets.exceptions import InvalidStatus
 from captions.config import load
 from captions.models.scripted import ScriptedModel
 from captions.server import Server
-from captions.stream.protocol.native import Error, Segment
+from captions.stream.protocol.native import Error, Ping, Pong, Segment
 from tests.server.harness import Served, serving, started, until
 from tests.speech import saying
 
@@ -40,7 +40,7 @@ def gate() -> Iterator[Gate]:
 async def test_health_and_readiness_of_a_warm_server() -> None:
     async with serving() as served:
         assert await served.get("/healthz") == (200, "ok")
-        assert await served.get("/readyz") == (200, "ready")
+        assert await served.get("/readyz") == (200, "0% full")
 
 
 async def test_a_server_is_healthy_but_not_ready_until_its_model_is_warm(gate: Gate) -> None:
@@ -51,7 +51,7 @@ async def test_a_server_is_healthy_but_not_ready_until_its_model_is_warm(gate: G
     assert await served.get("/readyz") == (503, "not ready")
     gate.opened.set()
     await starting
-    assert await served.get("/readyz") == (200, "ready")
+    assert await served.get("/readyz") == (200, "0% full")
     await served.server.stop()
 
 
@@ -63,9 +63,11 @@ async def test_a_draining_server_is_not_ready_and_takes_nothing_new_but_says_its
         await client.hear(Segment)
         gate.opened.clear()
         await client.speak("t1", saying(1, 2, 3, 4)[9:])
+        await client.send(Ping("all of it has come"))
+        await client.hear(Pong)
         draining = asyncio.create_task(served.server.stop())
         await until(lambda: served.server._service.draining)
-        assert await served.get("/readyz") == (503, "not ready")
+        assert await served.get("/readyz") == (503, "draining")
         assert (await served.get("/healthz"))[0] == 200
         with pytest.raises(InvalidStatus) as refused:
             async with connect(f"{served.url}/v1/stream", proxy=None):
@@ -88,7 +90,7 @@ async def test_metrics_tell_what_was_done() -> None:
         assert await served.metric("captions_segments_total") == 1
         assert await served.metric("captions_audio_seconds_total") == pytest.approx(9 * 0.08)
         assert await served.metric("captions_lanes") == 4
-        assert await served.metric("captions_connections", route="publish") == 1
+        assert await served.metric("captions_connections", route="native") == 1
         assert await served.metric("captions_steps_total") > 9
         assert await served.metric("captions_step_seconds_count") == await served.metric("captions_steps_total")
 

@@ -30,6 +30,7 @@ from captions.stream.protocol.native import (
     Pong,
     ProtocolError,
     Ready,
+    Resume,
     Segment,
     ServerMessage,
     SpeechNotice,
@@ -69,19 +70,21 @@ CLIENT: list[tuple[ClientMessage, dict[str, Any]]] = [
     (FlushRequest("t1", "f1"), {"type": "flush", "track": "t1", "id": "f1"}),
     (Stop("t1"), {"type": "stop", "track": "t1"}),
     (Ping("1"), {"type": "ping", "id": "1"}),
+    (Resume("s1", "x", 3), {"type": "resume", "session": "s1", "secret": "x", "received": 3}),
     (Ping("1", 12.5), {"type": "ping", "id": "1", "sent_at": 12.5}),
 ]
 SERVER: list[tuple[ServerMessage, dict[str, Any]]] = [
     (
-        Ready("s1", "captions.v1", "scripted", ["en", "fr"], 500, Limits(1_048_576, 500, 20.0)),
+        Ready("s1", "x", "captions.v1", "scripted", ["en", "fr"], 500, Limits(1_048_576, 500, 20.0, 30.0)),
         {
             "type": "ready",
             "session": "s1",
+            "secret": "x",
             "protocol": "captions.v1",
             "model": "scripted",
             "languages": ["en", "fr"],
             "delay_ms": 500,
-            "limits": {"message_bytes": 1_048_576, "tracks": 500, "pending_audio_s": 20.0},
+            "limits": {"message_bytes": 1_048_576, "tracks": 500, "pending_audio_s": 20.0, "resume_s": 30.0},
         },
     ),
     (Started("t1"), {"type": "started", "track": "t1"}),
@@ -286,6 +289,8 @@ def test_a_client_ignores_fields_it_does_not_know(fields: dict[str, Any]) -> Non
         ({"type": "stop", "track": None}, "bad_message", None),
         ({"type": "ping", "id": "\x00finished"}, "bad_message", None),
         ({"type": "ping", "id": "1", "sent_at": "now"}, "bad_message", None),
+        ({"type": "resume", "session": "s"}, "bad_message", None),
+        ({"type": "resume", "session": "s", "secret": "x", "received": -1}, "bad_message", None),
     ],
     ids=repr,
 )
@@ -364,9 +369,10 @@ CLIENT_MESSAGES: st.SearchStrategy[ClientMessage] = st.one_of(
     st.builds(FlushRequest, IDS, IDS),
     st.builds(Stop, IDS),
     st.builds(Ping, IDS, st.none() | FLOATS),
+    st.builds(Resume, IDS, IDS, COUNTS),
 )
 SERVER_MESSAGES: st.SearchStrategy[ServerMessage] = st.one_of(
-    st.builds(Ready, TEXTS, TEXTS, TEXTS, st.lists(TEXTS), COUNTS, st.builds(Limits, COUNTS, COUNTS, FLOATS)),
+    st.builds(Ready, *[TEXTS] * 4, st.lists(TEXTS), COUNTS, st.builds(Limits, COUNTS, COUNTS, FLOATS, FLOATS)),
     st.builds(Started, TEXTS),
     st.builds(
         Segment,
@@ -475,6 +481,7 @@ def test_the_public_names() -> None:
         "Pong",
         "ProtocolError",
         "Ready",
+        "Resume",
         "SUBPROTOCOL",
         "Segment",
         "ServerMessage",
@@ -500,5 +507,6 @@ def test_the_public_names() -> None:
         "overloaded",
         "forbidden",
         "model_failed",
+        "not_resumable",
         "draining",
     )
