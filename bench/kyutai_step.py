@@ -4,15 +4,15 @@
     python -m bench.kyutai_step shape             # the 1B's shape, random weights: ms a step, overhead, memory, profile
     python -m bench.kyutai_step exact             # the 1B's shape in float32: our tokens are moshi's
 
-Figures are medians. One thread of torch by default: beside other work two wait for each other.
+Figures are medians over steps, ours and moshi's taken in turn: `_ms` by the clock, `_cpu_ms` of processor time, which is
+what the clock would show on a machine with nothing else to do. One thread of torch by default: beside other work two
+wait for each other, and only of one is the processor time the step's.
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
 import json
-import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -78,13 +78,13 @@ class Moshis:
         self.mimi.streaming_forever(lanes)
         self.generator.streaming_forever(lanes)
         self.times = Times()
+        self.step = self.times.timed("step", self._step)
         self._encode = self.times.timed("mimi", self.mimi.encode)
         self._say = self.times.timed("lm", self.generator.step_with_extra_heads)
         self._fresh = True
 
-    def step(self, frames: Pcm) -> list[int]:
+    def _step(self, frames: Pcm) -> list[int]:
         """Tokens for frames [B, 1920]."""
-        began = time.perf_counter()
         with torch.no_grad(), no_compile():
             codes = self._encode(torch.from_numpy(frames)[:, None])
             if self._fresh:
@@ -92,47 +92,56 @@ class Moshis:
                 self._fresh = False
             said, _ = self._say(codes)
         tokens: list[int] = said[:, 0, 0].tolist()
-        self.times.add("step", time.perf_counter() - began)
         return tokens
 
 
 class Times:
-    """Seconds by name."""
+    """What each call took, by name: seconds by the clock and of the processor."""
 
     def __init__(self) -> None:
-        self.seconds: dict[str, list[float]] = {}
-
-    def add(self, name: str, seconds: float) -> None:
-        self.seconds.setdefault(name, []).append(seconds)
+        self._taken: dict[str, list[tuple[float, float]]] = {}
 
     def timed(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         def run(*arguments: Any) -> Any:
-            began = time.perf_counter()
+            began, cpu_began = time.perf_counter(), time.thread_time()
             result = call(*arguments)
-            self.add(name, time.perf_counter() - began)
+            taken = time.perf_counter() - began, time.thread_time() - cpu_began
+            self._taken.setdefault(name, []).append(taken)
             return result
 
         return run
 
-    def median_ms(self, name: str) -> float:
-        return statistics.median(self.seconds[name][WARM_STEPS:]) * 1e3
+    def forget(self) -> None:
+        self._taken.clear()
+
+    def figures(self, prefix: str, *names: str) -> Figures:
+        """Median ms of the named calls, the first few left out."""
+        figures: Figures = {}
+        for name in names:
+            clock, cpu = np.median(np.array(self._taken[name][WARM_STEPS:]), axis=0) * 1e3
+            figures |= {f"{prefix}_{name}_ms": float(clock), f"{prefix}_{name}_cpu_ms": float(cpu)}
+        return figures
+
+    def overhead_percent(self) -> float:
+        """The part of a step outside Mimi and the language model, in processor time."""
+        step, mimi, lm = (np.array(self._taken[name])[WARM_STEPS:, 1] for name in ("step", "mimi", "lm"))
+        return float(np.median((step - mimi - lm) / step) * 100)
 
 
 def small(folder: Path, lanes: int, steps: int) -> Figures:
-    """`lanes` streams in one batch against moshi's single-stream loop run `lanes` times, a step of each in turn."""
+    """`lanes` streams in one batch against moshi's single-stream loop run `lanes` times; four of its steps to each."""
     ours, moshis = Ours(folder, lanes, "float32"), Moshis(folder, 1, "float32")
     for frames in _noise(steps, lanes):
         ours.step(frames)
         for lane in range(4):
             moshis.step(frames[lane : lane + 1])
-    ours_ms, moshis_ms = ours.times.median_ms("step"), moshis.times.median_ms("step")
-    figures = {
-        "lanes": lanes,
-        "ours_step_ms": ours_ms,
-        "moshi_single_step_ms": moshis_ms,
-        "times_faster": lanes * moshis_ms / ours_ms,
-    }
-    print(_line(f"small B={lanes}", figures))
+    figures: Figures = (
+        {"lanes": lanes} | ours.times.figures("ours", "step") | moshis.times.figures("moshi_single", "step")
+    )
+    for unit in ("ms", "cpu_ms"):
+        faster = lanes * figures[f"moshi_single_step_{unit}"] / figures[f"ours_step_{unit}"]
+        figures[f"times_faster_{unit}"] = faster
+    print(_line(f"small B={lanes}", figures), flush=True)
     return figures
 
 
@@ -141,28 +150,21 @@ def shape(folder: Path, lanes: int, steps: int, profiled: bool) -> Figures:
     before = _resident()
     ours = Ours(folder, lanes, "bfloat16")
     figures: Figures = {"lanes": lanes, "resident_mib": (_resident() - before) / MIB}
-    memory = Checkpoint.find(str(folder)).memory(torch.bfloat16)
-    figures["paper_mib"] = memory.total(lanes) / MIB
-    for name, fill in (("short", False), ("full", True)):
-        ours.times.seconds.clear()
-        if fill:
+    figures["paper_mib"] = Checkpoint.find(str(folder)).memory(torch.bfloat16).total(lanes) / MIB
+    moshis = Moshis(folder, lanes, "bfloat16")
+    for name in ("short", "full"):
+        ours.times.forget()
+        if name == "full":
             ours.fill_context()
         for frames in _noise(steps, lanes):
             ours.step(frames)
-        total, parts = ours.times.median_ms("step"), [ours.times.median_ms(part) for part in ("mimi", "lm")]
-        figures |= {f"ours_{name}_mimi_ms": parts[0], f"ours_{name}_lm_ms": parts[1]}
-        figures[f"overhead_{name}_percent"] = 100 * (total - sum(parts)) / total
+            moshis.step(frames)
+        figures |= ours.times.figures(f"ours_{name}", "mimi", "lm")
+        figures[f"overhead_{name}_percent"] = ours.times.overhead_percent()
+    figures |= moshis.times.figures("moshi", "mimi", "lm")
     if profiled:
-        figures["ours_profile"] = _profile(ours.step, lanes)
-    del ours
-    gc.collect()
-    moshis = Moshis(folder, lanes, "bfloat16")
-    for frames in _noise(steps, lanes):
-        moshis.step(frames)
-    figures |= {f"moshi_{part}_ms": moshis.times.median_ms(part) for part in ("mimi", "lm")}
-    if profiled:
-        figures["moshi_profile"] = _profile(moshis.step, lanes)
-    print(_line(f"1B shape B={lanes}", figures))
+        figures |= {"ours_profile": _profile(ours.step, lanes), "moshi_profile": _profile(moshis.step, lanes)}
+    print(_line(f"1B shape B={lanes}", figures), flush=True)
     return figures
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from captions.config import Config
 from captions.engine import lane_policy
-from captions.listener import Arrived, Finish, Listener, Open, Pace, Sound
+from captions.listener import Finish, Listener, Open, Pace, Sound
 from captions.models.model import Model
 from captions.models.runner import Results, Runner
 from captions.models.scheduler import Scheduler
@@ -27,7 +27,6 @@ class Pipeline:
     def __init__(self, model: Model, config: Config, *, skip_silence: bool = True) -> None:
         self.words: list[Word] = []
         self.spurts: list[float] = []
-        self.decoded_until = 0
         self._now = 0.0
         policy = GatePolicy(config.vad.onset, config.vad.release, config.vad.onset_s, config.vad.hangover_s)
         self._runner = Runner(model, Scheduler(lane_policy(model, config)), self._said, self._clock)
@@ -52,7 +51,6 @@ class Pipeline:
         self._listener.tell(notices)
         turn = self._listener.turn()
         self.spurts += [event.at / 24_000 for _, event in turn.heard if isinstance(event, SpurtStarted)]
-        self.decoded_until = max([self.decoded_until, *(e.end for _, e in turn.heard if isinstance(e, Arrived))])
         self._runner.submit(turn.orders)
         while self._runner.turn():
             pass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from captions.listener import Arrived, Finish, Flush, Heard, Pace, Sound, Taken
+from captions.listener import Finish, Flush, Heard, Pace, Sound, Taken
 from captions.session import Service
 from captions.stream.decode import decoder_for
 from captions.stream.ogg import OggError, OggReader
@@ -58,6 +58,7 @@ class KyutaiSession:
         self._progressed = asyncio.Event()
         self._connected = True
         self._steps = 0
+        self._taken = 0
         self._pauses: tuple[float, ...] = (1.0,) * len(_PAUSES_S)
         self._silent_from: int | None = 0
         self._captions = CaptionTrack(
@@ -104,14 +105,14 @@ class KyutaiSession:
     def heard(self, event: Heard) -> None:
         self._captions.heard(event)
         match event:
-            case Arrived(end=end):
-                self._step_to(end)
             case SpurtStarted():
                 self._silent_from = None
                 self._pauses = (0.0,) * len(_PAUSES_S)
             case SpurtEnded(at):
                 self._silent_from = at
-            case Taken():
+            case Taken(samples=samples):
+                self._taken += samples
+                self._step_to(self._taken)
                 self._progressed.set()
 
     def said(self, events: Sequence[TrackEvent]) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
+from msgspec import Struct
 
 from captions.models.runner import CloseTrack, FlushTrack, OpenTrack, Order, PushFrame, Speech
 from captions.stream.decode import AudioError, Decoder
@@ -64,8 +65,7 @@ class Open:
     pace: Pace
 
 
-@dataclass(frozen=True, slots=True)
-class Sound:
+class Sound(Struct, frozen=True, gc=False):
     track: int
     packet: Packet
 
@@ -98,8 +98,7 @@ Notice: TypeAlias = Open | Sound | Mute | Flush | Finish | Close
 """What the connections tell the listener, in order."""
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived:
+class Arrived(Struct, frozen=True, gc=False):
     """A track's audio from media position `start` to `end` had come by `at`; see `Packet` for `captured_at`."""
 
     start: int
@@ -142,6 +141,7 @@ class _Track:
     stream: int
     pace: Pace
     pushed_to: int = 0
+    told_taken: int = 0
 
 
 class Listener:
@@ -206,9 +206,8 @@ class Listener:
             notice = self._inbox.popleft()
             if isinstance(notice, Sound):
                 track = self._tracks.get(notice.track)
-                if track is not None:
+                if track is not None and self._queue(track, notice, turn):
                     sounding[notice.track] = track
-                    self._queue(track, notice)
                 continue
             if notice.track in sounding:
                 self._hear({notice.track: sounding.pop(notice.track)}, turn)
@@ -217,10 +216,16 @@ class Listener:
         self._end_stalled(self._clock(), turn)
         return turn
 
-    def _queue(self, track: _Track, sound: Sound) -> None:
-        track.ear.push(sound.packet)
-        if track.pace.drops and track.ear.timeline.pending > self._max_pending_packets:
-            track.ear.drop_oldest()
+    def _queue(self, track: _Track, sound: Sound, turn: Turn) -> bool:
+        """Whether there is something to hear."""
+        ear = track.ear
+        awake = ear.push(sound.packet)
+        if track.pace.drops:
+            if awake and ear.timeline.pending > self._max_pending_packets:
+                ear.drop_oldest()
+        elif not awake:
+            self._tell_taken(sound.track, track, turn)
+        return awake
 
     def _obey(self, notice: Notice, turn: Turn) -> None:
         if isinstance(notice, Open):
@@ -256,23 +261,31 @@ class Listener:
             sounding = {track_id: track for track_id, track in sounding.items() if not track.ear.is_done}
 
     def _advance(self, track_id: int, track: _Track, turn: Turn) -> None:
-        ear, before, taken_before = track.ear, track.ear.position, track.ear.taken_samples
+        ear = track.ear
         frame = None
         try:
             frame = ear.advance()
         except AudioError as error:
             turn.heard.append((track_id, BadAudio(str(error))))
-        if ear.position > before:
-            arrived = Arrived(before, ear.position, ear.newest.arrived_at, ear.newest.captured_at)
+        for sound in ear.arrivals:
+            packet = sound.packet
+            arrived = Arrived(sound.start, sound.start + sound.samples, packet.arrived_at, packet.captured_at)
             turn.heard.append((track_id, arrived))
+        ear.arrivals.clear()
         if ear.gaps:
             turn.heard += [(track_id, gap) for gap in ear.gaps]
             ear.gaps.clear()
         if frame is not None:
             turn.orders.append(PushFrame(track_id, frame))
             track.pushed_to = max(track.pushed_to, frame.end)
-        if not track.pace.drops and ear.taken_samples > taken_before:
-            turn.heard.append((track_id, Taken(ear.taken_samples - taken_before, track.pushed_to)))
+        if not track.pace.drops:
+            self._tell_taken(track_id, track, turn)
+
+    def _tell_taken(self, track_id: int, track: _Track, turn: Turn) -> None:
+        taken = track.ear.taken_samples
+        if taken > track.told_taken:
+            turn.heard.append((track_id, Taken(taken - track.told_taken, track.pushed_to)))
+            track.told_taken = taken
 
     def _detect(self, sounding: dict[int, _Track], turn: Turn) -> None:
         while True:

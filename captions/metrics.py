@@ -48,7 +48,7 @@ class Metrics:
         )
         self.words = Counter("captions_words", "Committed words", registry=r)
         self.segments = Counter("captions_segments", "Final segments", registry=r)
-        self.audio_seconds = Counter("captions_audio_seconds", "Audio taken in, over all tracks", registry=r)
+        self.audio_seconds = Counter("captions_audio_seconds", "Audio decoded and heard, over all tracks", registry=r)
         self.dropped_audio_seconds = Counter(
             "captions_dropped_audio_seconds", "Audio never transcribed, by reason", ["reason"], registry=r
         )

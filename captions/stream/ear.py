@@ -45,9 +45,9 @@ class Chunk:
 class Ear:
     """One track. `push` packets, then `advance` until it `is_done`, taking every `chunk` in between.
 
-    Set `speaking` to what the speech gate says: a track does not fall asleep in the middle of a spurt. `gaps` are for
-    the caller to take and clear. `newest` is the packet taken in last; `taken_samples` counts what all packets taken
-    in held, whatever became of them.
+    Set `speaking` to what the speech gate says: a track does not fall asleep in the middle of a spurt. `gaps`, and
+    `arrivals` (what was decoded), are for the caller to take and clear. `newest` is the packet taken in last;
+    `taken_samples` counts what all packets taken in held, whatever became of them.
     """
 
     def __init__(self, decoder: Decoder, *, skips_silence: bool = True) -> None:
@@ -55,6 +55,7 @@ class Ear:
         self.speaking = False
         self.newest = Packet(b"", 0.0)
         self.gaps: list[Gap] = []
+        self.arrivals: list[Sound] = []
         self.concealed = 0
         self._taken = 0
         self._decoder = decoder
@@ -79,8 +80,6 @@ class Ear:
     @property
     def position(self) -> int:
         """The media position up to which audio was taken in (samples)."""
-        if self._asleep and self._kept:
-            return self._kept[-1].start + self._kept[-1].samples
         return self._frame_start + self._filled
 
     @property
@@ -92,9 +91,11 @@ class Ear:
         """Whether `advance` found nothing more to take in; packets that wait for earlier ones do not count."""
         return self._blank
 
-    def push(self, packet: Packet) -> None:
+    def push(self, packet: Packet) -> bool:
+        """The next packet as it came. Whether there is something for `advance`: not while the track sleeps on."""
         self.timeline.push(packet)
-        self._blank = False
+        self._blank = self._asleep and not self._stir()
+        return not self._blank
 
     def drop_oldest(self) -> None:
         """Give up the packet that has waited longest: a gap."""
@@ -118,6 +119,7 @@ class Ear:
             self._decoded_from += len(taken)
             self._add(taken)
         frame = Frame(self._frame_start, self._frame, self.newest.arrived_at)
+        self._show_detector(frame.pcm)
         self._begin_frame(frame.end)
         return frame
 
@@ -140,6 +142,16 @@ class Ear:
         self._vad_position += CHUNK_SPAN
         self._vad_fresh = False
         return chunk
+
+    def _stir(self) -> bool:
+        """Keep what has come undecoded. True: the track wakes up."""
+        while (item := self.timeline.pop()) is not None:
+            if isinstance(item, Sound):
+                self._taken += item.samples
+                self._sleeps_through(item)
+                if not self._asleep:
+                    return True
+        return False
 
     def _take_next(self) -> bool:
         """Decode the next stretch of the timeline into `_decoded`. False: there is none yet."""
@@ -168,6 +180,7 @@ class Ear:
 
     def _decode(self, sound: Sound) -> None:
         self.newest = sound.packet
+        self.arrivals.append(sound)
         try:
             self._set(sound.start, self._decoder.decode(sound.packet.data))
         except AudioError:
@@ -237,13 +250,17 @@ class Ear:
         self._frame[: self._filled] = 0.0
         self._decoded_from = len(self._decoded)
         self._to_vad = _to_vad_rate()
-        self._vad_position = position - position % CHUNK_SPAN
-        self._vad_pcm = np.zeros(position % CHUNK_SPAN * VAD_RATE // SAMPLE_RATE, np.float32)
+        before = self._frame_start % CHUNK_SPAN
+        self._vad_position = self._frame_start - before
+        self._vad_pcm = np.zeros(before * VAD_RATE // SAMPLE_RATE, np.float32)
         self._vad_fresh = True
 
     def _add(self, pcm: NDArray[np.float32]) -> None:
         self._frame[self._filled : self._filled + len(pcm)] = pcm
         self._filled += len(pcm)
+
+    def _show_detector(self, pcm: NDArray[np.float32]) -> None:
+        """Once a frame: a call of the resampler costs as much for 20 ms as for 80."""
         resampled = self._to_vad.resample_chunk(pcm)
         self._vad_pcm = np.concatenate([self._vad_pcm, resampled]) if len(self._vad_pcm) else resampled
 

@@ -19,6 +19,9 @@ OPUS_CLOCK = 48_000
 """The RTP clock of every Opus stream (RFC 7587)."""
 
 _LONGEST_PACKET_SAMPLES = SAMPLE_RATE * 120 // 1_000
+_FRAME_SAMPLES = (240, 480, 960, 1_440) * 3 + (240, 480) * 2 + (60, 120, 240, 480) * 4
+"""At 24 kHz, by configuration number: SILK, hybrid, CELT (RFC 6716, table 2)."""
+
 _SHORTEST_SAMPLES = SAMPLE_RATE * 5 // 2_000
 
 
@@ -87,10 +90,8 @@ def samples_in_packet(packet: bytes) -> int:
     """A packet's length in samples at 24 kHz, by its first bytes (RFC 6716, section 3.1); 0 for what is no packet."""
     if not packet:
         return 0
-    frames: int = libopus.libopus_packet_get_nb_frames(packet, len(packet))
-    if frames <= 0:
-        return 0
-    samples: int = frames * libopus.libopus_packet_get_samples_per_frame(packet, SAMPLE_RATE)
+    frames = (1, 2, 2, packet[1] & 63 if len(packet) > 1 else 0)[packet[0] & 3]
+    samples = frames * _FRAME_SAMPLES[packet[0] >> 3]
     return samples if samples <= _LONGEST_PACKET_SAMPLES else 0
 
 

@@ -19,6 +19,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from msgspec import Struct
+
 from captions.types import SAMPLE_RATE, samples_in
 
 __all__ = ["Lost", "Packet", "Sound", "Timeline", "TimelineItem", "Unsent"]
@@ -30,8 +32,7 @@ MOST_CONCEALED_SAMPLES = samples_in(0.12)
 MOST_AHEAD_S = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
+class Packet(Struct, frozen=True, gc=False):
     """One message's audio, undecoded, and when it arrived.
 
     `seq` (16 bits) and `timestamp` (32 bits) are RTP's. `captured_at` is the sender's clock at its first sample.
@@ -46,8 +47,7 @@ class Packet:
     level: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Sound:
+class Sound(Struct, frozen=True, gc=False):
     """A packet and the media position of its first sample."""
 
     packet: Packet
@@ -114,6 +114,10 @@ class Timeline:
             return
         if self._next_seq is None:
             self._next_seq = packet.seq
+        if packet.seq == self._next_seq & 0xFFFF and not self._early:
+            self._place(packet, 0)
+            self._next_seq += 1
+            return
         seq = _unwrapped(packet.seq, self._next_seq, 16)
         if not -MOST_MISORDERED <= seq - self._next_seq <= MOST_DROPPED:
             self._give_up_waiting()
@@ -156,16 +160,16 @@ class Timeline:
     def _place(self, packet: Packet, lost_packets: int) -> None:
         ticks = self._ticks_of(packet.data)
         hole = self._hole_before(packet, ticks, lost_packets)
-        start = self.position
+        start = self._samples(self._ticks)
         self._ticks += hole
-        heard = self.position
+        heard = self._samples(self._ticks) if hole else start
         if heard > start:
             if lost_packets and heard - start <= MOST_CONCEALED_SAMPLES:
                 self._ready.append(Lost(start, heard - start, packet))
             else:
                 self._ready.append(Unsent(start, heard - start, lost_packets > 0))
         self._ticks += ticks
-        self._ready.append(Sound(packet, heard, self.position - heard))
+        self._ready.append(Sound(packet, heard, self._samples(self._ticks) - heard))
         self._arrived_at = packet.arrived_at
 
     def _hole_before(self, packet: Packet, ticks: int, lost_packets: int) -> int:
@@ -175,6 +179,9 @@ class Timeline:
         if self._timestamp is None:
             self._timestamp = packet.timestamp
             self._base = self._ticks - packet.timestamp
+            return 0
+        if packet.timestamp == (self._ticks - self._base) & 0xFFFF_FFFF:
+            self._timestamp = self._ticks - self._base
             return 0
         timestamp = _unwrapped(packet.timestamp, self._timestamp, 32)
         hole = self._base + timestamp - self._ticks

@@ -30,7 +30,8 @@ def packet(number: int, level: float = 0.5, *, arrived_at: float | None = None, 
 def hear(track: Ear, packets: list[Packet]) -> tuple[list[Frame], list[Chunk]]:
     frames, chunks = [], []
     for p in packets:
-        track.push(p)
+        if not track.push(p):
+            continue
         while not track.is_done:
             frame = track.advance()
             frames += [] if frame is None else [frame]
@@ -48,7 +49,8 @@ def test_four_packets_make_a_frame_that_arrived_with_the_last_of_them() -> None:
 def test_chunks_cover_the_track_without_a_gap() -> None:
     _, chunks = hear(ear(), [packet(n) for n in range(50)])
     assert [chunk.start for chunk in chunks] == [n * CHUNK_SPAN for n in range(len(chunks))]
-    assert len(chunks) in (24_000 // CHUNK_SPAN, 24_000 // CHUNK_SPAN - 1), "a resampler holds back some samples"
+    whole_frames = 24_000 // FRAME_SAMPLES * FRAME_SAMPLES
+    assert whole_frames // CHUNK_SPAN - len(chunks) in (0, 1), "the resampler holds back some samples"
     assert all(len(chunk.pcm) == 512 for chunk in chunks)
 
 
@@ -108,7 +110,7 @@ def test_falls_asleep_after_half_a_second_of_silence_and_decodes_no_more() -> No
     track = ear()
     frames, _ = hear(track, [packet(n, 0.0) for n in range(200)])
     assert len(frames) == 24_000 // 2 // FRAME_SAMPLES
-    assert track.position == 200 * PACKET
+    assert track.taken_samples == 200 * PACKET
 
 
 def test_wakes_up_with_the_last_second_of_what_was_kept() -> None:
