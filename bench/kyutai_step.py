@@ -4,7 +4,7 @@
     python -m bench.kyutai_step shape             # the 1B's shape, random weights: ms a step, overhead, memory, profile
     python -m bench.kyutai_step exact             # the 1B's shape in float32: our tokens are moshi's
 
-Figures are medians over steps, ours and moshi's taken in turn: `_ms` by the clock, `_cpu_ms` of processor time, which is
+Figures are medians over steps, ours and moshi's taken in turn: `_ms` by the clock, `_cpu_ms` of processor time, being
 what the clock would show on a machine with nothing else to do. One thread of torch by default: beside other work two
 wait for each other, and only of one is the processor time the step's.
 """
@@ -56,7 +56,7 @@ class Ours:
         """Make every lane look as if it had heard a whole context, the dearest state to be in."""
         lm = self.model._lm
         with torch.inference_mode():
-            lm._hidden.zero_()
+            lm._unheard.zero_()
             lm._offsets.fill_(lm._context)
         lm._offsets_host[:] = lm._context
 

@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.connection import wait
@@ -60,7 +61,6 @@ class LoadReport:
 
 def shares_of(
     target: Target,
-    pools: Sequence[Sequence[bytes]],
     tracks: Sequence[TrackPlan],
     processes: int = 1,
     tracks_per_connection: int = 50,
@@ -73,9 +73,7 @@ def shares_of(
         mine = tracks[process::processes]
         connections = tuple(tuple(mine[at : at + per_connection]) for at in range(0, len(mine), per_connection))
         if connections:
-            used = {plan.pool for plan in mine}
-            kept = tuple(tuple(pool) if number in used else () for number, pool in enumerate(pools))
-            shares.append(SenderShare(target, kept, connections, done_within_s))
+            shares.append(SenderShare(target, connections, done_within_s))
     return shares
 
 
@@ -155,9 +153,15 @@ def _sender_main(share: SenderShare, core: int | None, pipe: Pipe) -> None:
     try:
         pipe.send(asyncio.run(_converse(share, pipe)))
     except* ConnectionRefused as group:
-        pipe.send(str(group.exceptions[0]))
+        _complain(pipe, str(group.exceptions[0]))
     except* (EOFError, OSError, ValueError) as group:
-        pipe.send(f"a sender failed: {group.exceptions[0]!r}")
+        _complain(pipe, f"a sender failed: {group.exceptions[0]!r}")
+
+
+def _complain(pipe: Pipe, message: str) -> None:
+    """Tell the harness, unless it is gone itself."""
+    with suppress(OSError):
+        pipe.send(message)
 
 
 async def _converse(share: SenderShare, pipe: Pipe) -> SenderReport:

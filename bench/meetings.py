@@ -3,23 +3,23 @@
 A spurt is what the speech gate sees: a stretch of one person's speech in which no pause reaches the gate's hangover.
 All times are seconds from the meeting's start. The figures, and where they come from:
 
-- **Between speakers** 40% of intervals are overlaps (Heldner and Edlund 2010, Pauses, gaps and overlaps in conversations,
-  J. Phonetics 38). Gaps are most often about 200 ms long, in ten languages (Stivers et al. 2009, Universals and cultural
-  variation in turn-taking, PNAS 106). Overlaps at a change of speaker have a mode of about 0.1 s, a median of 0.2 s and
-  a mean of 0.28 s; stretches of speech a median of 1.2 s and a mean of 1.7 s (Levinson and Torreira 2015, Timing in
-  turn-taking, Frontiers in Psychology 6, on Switchboard). All are skewed as a log-normal is: their mean and median give
-  its two parameters.
-- **Pauses within a turn** have three modes: brief (under 200 ms), medium (to 1 s) and, in spontaneous speech alone, long
-  (Campione and Véronis 2002, A large-scale multilingual study of silent pause duration, Speech Prosody).
-- **Backchannels** ("mm-hm": Yngve 1970, On getting a word in edgewise; Ward and Tsukahara 2000, Prosodic features which
-  cue back-channel responses, J. Pragmatics 32) are 19% of the utterances of Switchboard (Jurafsky et al. 1997,
+- **Between speakers** 40% of intervals are overlaps (Heldner and Edlund 2010, Pauses, gaps and overlaps in
+  conversations, J. Phonetics 38). Gaps are most often about 200 ms long, in ten languages (Stivers et al. 2009,
+  Universals and cultural variation in turn-taking, PNAS 106). Overlaps at a change of speaker have a median of 0.2 s
+  and a mean of 0.28 s; stretches of speech a median of 1.2 s and a mean of 1.7 s (Levinson and Torreira 2015, Timing
+  in turn-taking, Frontiers in Psychology 6, on Switchboard). All are skewed as a log-normal is, whose two parameters
+  follow from mean and median.
+- **Pauses within a turn** have three modes: brief (under 200 ms), medium (to 1 s) and, in spontaneous speech alone,
+  long (Campione and Véronis 2002, A large-scale multilingual study of silent pause duration, Speech Prosody).
+- **Backchannels** ("mm-hm": Yngve 1970, On getting a word in edgewise; Ward and Tsukahara 2000, Prosodic features
+  which cue back-channel responses, J. Pragmatics 32) are 19% of the utterances of Switchboard (Jurafsky et al. 1997,
   Switchboard SWBD-DAMSL coder's manual). They fall where a phrase ends.
-- **Overlap** is as common in meetings as on the telephone, about a tenth of what is said (Shriberg, Stolcke and Baron 2001,
-  Observations on overlap, Eurospeech; Çetin and Shriberg 2006, Overlap in meetings, MLMI); it comes of the above and of
-  attempts at the floor within a turn.
-- **People talk unequally**: their shares fall off exponentially with rank (Stephan and Mishler 1952, The distribution of
-  participation in small groups, American Sociological Review 17), and the last speaker but one is the likeliest next
-  (Parker 1988, Speaking turns in small group interaction, J. Personality and Social Psychology 54).
+- **Overlap** is common in meetings, as much as on the telephone (Shriberg, Stolcke and Baron 2001, Observations on
+  overlap, Eurospeech; Çetin and Shriberg 2006, Overlap in meetings, MLMI). Here it comes of the above and of attempts
+  at the floor within a turn: about 9% of the time in which anybody speaks.
+- **People talk unequally**: their shares fall off exponentially with rank (Stephan and Mishler 1952, The distribution
+  of participation in small groups, American Sociological Review 17), and the last speaker but one is the likeliest
+  next (Parker 1988, Speaking turns in small group interaction, J. Personality and Social Psychology 54).
 
 Assumed, for want of a source: phrases a turn, lapses, the weights of the three pauses, and that most people mute
 themselves when they have been silent for a while.

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
@@ -94,7 +94,6 @@ def own_server(
 def peer_server(
     command: str,
     port: int,
-    environment: Mapping[str, str],
     scheme_host: str = "ws://127.0.0.1",
     within_s: float = 180.0,
 ) -> Iterator[PeerServer]:
@@ -110,7 +109,6 @@ def peer_server(
             stdout=subprocess.DEVNULL,
             stderr=complaints,
             text=True,
-            env={**os.environ, **environment},
         ) as child,
     ):
         try:

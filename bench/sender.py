@@ -39,10 +39,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class TrackPlan:
-    """One track: `packets` (an index into the share's pools), the first of them captured `starts_s` after the start."""
+    """One track's packets; the first sample of the first is captured `starts_s` after the start."""
 
     track: str
-    pool: int
+    packets: tuple[bytes, ...]
     starts_s: float
     seed: int = 0
 
@@ -55,7 +55,6 @@ class SenderShare:
     """
 
     target: Target
-    pools: tuple[tuple[bytes, ...], ...]
     connections: tuple[tuple[TrackPlan, ...], ...]
     done_within_s: float = 60.0
 
@@ -108,7 +107,7 @@ async def _run_connection(
         ended = asyncio.Event()
         reading = asyncio.create_task(_read(connection, logs, ended))
         ready.set()
-        pacer = _Pacer(share, tracks, dialect, connection, logs, report)
+        pacer = _Pacer(tracks, target.impairment, dialect, connection, logs, report)
         await pacer.run(await begin_at)
         padding = asyncio.create_task(_pad(connection, dialect))
         try:
@@ -154,8 +153,8 @@ class _Pacer:
 
     def __init__(
         self,
-        share: SenderShare,
         tracks: Sequence[TrackPlan],
+        impairment: Impairment,
         dialect: Dialect,
         connection: Connection,
         logs: dict[str, TrackLog],
@@ -166,16 +165,16 @@ class _Pacer:
         self._logs = logs
         self._report = report
         self._packet_s = dialect.audio_format.packet_s
-        self._tracks = [(plan, share.pools[plan.pool]) for plan in tracks]
-        self._impairment = share.target.impairment
+        self._tracks = tracks
+        self._impairment = impairment
         self._free_at = 0.0
 
     async def run(self, begin_at: float) -> None:
         """Until the last packet is out and the server was told."""
         queue: list[tuple[float, int, int, bool]] = []
         streams: list[Iterator[tuple[float, int, bool]]] = []
-        for place, (plan, packets) in enumerate(self._tracks):
-            streams.append(iter(deliveries(len(packets), self._packet_s, self._impairment, plan.seed)))
+        for place, plan in enumerate(self._tracks):
+            streams.append(iter(deliveries(len(plan.packets), self._packet_s, self._impairment, plan.seed)))
             self._queue_next(queue, place, streams[place], begin_at)
         while queue:
             wait_s = queue[0][0] - time.monotonic()
@@ -198,11 +197,11 @@ class _Pacer:
         if following is None:
             return False
         offset_s, number, arrives = following
-        heapq.heappush(queue, (begin_at + self._tracks[place][0].starts_s + offset_s, place, number, arrives))
+        heapq.heappush(queue, (begin_at + self._tracks[place].starts_s + offset_s, place, number, arrives))
         return True
 
     async def _send(self, place: int, number: int, due_at: float, *, arrives: bool) -> None:
-        plan, packets = self._tracks[place]
+        plan = self._tracks[place]
         began_at = time.monotonic()
         if due_at < self._free_at:
             self._report.held_up += 1
@@ -212,13 +211,13 @@ class _Pacer:
         if not arrives:
             return
         captured_at = due_at - self._packet_s
-        await self._connection.send(self._dialect.audio(plan.track, number, packets[number], captured_at))
+        await self._connection.send(self._dialect.audio(plan.track, number, plan.packets[number], captured_at))
         ended_at = time.monotonic()
         if ended_at - began_at > HELD_S:
             self._free_at = ended_at
 
     async def _finish(self, place: int) -> None:
-        track = self._tracks[place][0].track
+        track = self._tracks[place].track
         self._logs[track].finished_at = time.monotonic()
         for payload in self._dialect.finishing(track):
             await self._connection.send(payload)

@@ -13,9 +13,8 @@ import json
 import os
 import sys
 import threading
-from contextlib import suppress
 
-from bench.process import open_files, resident_mb
+from bench.process import hurry, open_files, resident_mb
 from bench.speaking_model import SpeakingModel
 from captions import logs
 from captions.config import Config, LimitsConfig, ModelConfig, ServerConfig
@@ -39,8 +38,7 @@ def main() -> None:
     if arguments.core is not None:
         os.sched_setaffinity(0, {arguments.core})
     if arguments.urgent:
-        with suppress(PermissionError):
-            os.setpriority(os.PRIO_PROCESS, 0, -15)
+        hurry()
     logs.configure()
     config = Config(
         server=ServerConfig(port=0),

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from bench.clips import Clip, packets_of
 from bench.events import TrackLog
 from bench.intervals import Figure, exact
 from bench.load import LATE_LIMIT_MS, LoadReport, run_load, shares_of
@@ -16,6 +15,7 @@ from bench.own_server import PeerServer
 from bench.protocols import dialect_for
 from bench.results import Run
 from bench.sender import Target, TrackPlan
+from bench.voices import PacketPool, Voice
 
 __all__ = ["Pass", "cost_figures", "run_pass", "to_run"]
 
@@ -39,38 +39,36 @@ class Pass:
 
 def run_pass(
     target: Target,
-    tracks: Sequence[tuple[Clip, float]],
+    voices: Sequence[Voice],
     server: PeerServer | None = None,
     warm_up_s: float = 0.0,
     core: int | None = None,
     done_within_s: float = 60.0,
     tick: Callable[[float], None] = lambda _elapsed_s: None,
 ) -> Pass:
-    """Send each clip as a track of its own that begins so many seconds after the start, and measure.
+    """Send each voice as a track of its own, and measure.
 
     Raises:
         LoadError: the server refused, or a sender failed.
     """
-    names = [f"track{number}" for number in range(len(tracks))]
+    names = [f"track{number}" for number in range(len(voices))]
     wire = dialect_for(target.protocol, target.url, None, names[:1], target.audio_format, target.language, 0.0)
-    clips = {id(clip): clip for clip, _ in tracks}
-    places = {key: place for place, key in enumerate(clips)}
-    pools = [packets_of(clip.pcm, wire.audio_format) for clip in clips.values()]
+    pool = PacketPool(wire.audio_format)
+    packets = {id(voice): pool.packets(voice) for voice in voices}
     plans = [
-        TrackPlan(name, places[id(clip)], starts_s, seed=number)
-        for number, (name, (clip, starts_s)) in enumerate(zip(names, tracks, strict=True))
+        TrackPlan(name, packets[id(voice)], voice.starts_s, seed=number)
+        for number, (name, voice) in enumerate(zip(names, voices, strict=True))
     ]
     cpu_before = server.cpu_s() if server is not None else 0.0
     gpu = _Gpu(tick)
-    shares = shares_of(target, pools, plans, -(-len(tracks) // TRACKS_A_PROCESS), done_within_s=done_within_s)
+    shares = shares_of(target, plans, -(-len(voices) // TRACKS_A_PROCESS), done_within_s=done_within_s)
     load = run_load(shares, core, gpu.tick)
-    truths = dict(zip(names, (clip.truth for clip, _ in tracks), strict=True))
-    by_track = [measure(log, truths[log.track], warm_up_s) for log in sorted(load.logs, key=lambda log: log.track)]
+    truths = {name: voice.truth for name, voice in zip(names, voices, strict=True)}
     return Pass(
-        samples=pooled(by_track),
+        samples=pooled(measure(log, truths[log.track], warm_up_s) for log in load.logs),
         logs=load.logs,
         load=load,
-        audio_s=sum(clip.duration_s for clip, _ in tracks),
+        audio_s=sum(voice.duration_s for voice in voices),
         cpu_s=server.cpu_s() - cpu_before if server is not None else None,
         memory_mb=server.resident_mb() if server is not None else None,
         gpu_percent=gpu.percent,

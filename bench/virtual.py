@@ -148,9 +148,9 @@ class _Caller:
 
 
 async def soak(
-    minutes: int, callers: int, seed: int, every_s: float, tick: Callable[[float], None] = lambda _elapsed_s: None
+    seconds: float, callers: int, seed: int, every_s: float, tick: Callable[[float], None] = lambda _elapsed_s: None
 ) -> list[Health]:
-    """So many virtual minutes of `callers` people in meetings; health every `every_s` of them."""
+    """So many virtual seconds of `callers` people in meetings; health every `every_s` of them."""
     server = VirtualServer(lanes=max(2, callers // 2))
     wire = AudioFormat()
     speech = packets_of(two_cities().pcm, wire)
@@ -158,7 +158,7 @@ async def soak(
     chance = random.Random(seed)
     people = [_Caller(server, random.Random(chance.random()), speech, silence, 10_000 * n) for n in range(callers)]
     health = [_health(server)]
-    for _ in range(round(minutes * 60 / PACKET_S)):
+    for _ in range(round(seconds / PACKET_S)):
         for person in people:
             await person.tick()
         server.advance()

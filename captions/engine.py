@@ -153,10 +153,11 @@ class Engine:
 
     def _count(self, report: StepReport) -> None:
         metrics = self._metrics
-        metrics.steps.inc()
-        metrics.lane_steps.inc(report.lanes_stepped)
-        metrics.step_seconds.observe(report.step_s)
-        metrics.asr_model_step_duration.observe(report.step_s)
+        if report.step_s is not None:
+            metrics.steps.inc()
+            metrics.lane_steps.inc(report.lanes_stepped)
+            metrics.step_seconds.observe(report.step_s)
+            metrics.asr_model_step_duration.observe(report.step_s)
         metrics.lanes_in_use.set(report.lanes_in_use)
         metrics.lanes_busy.set(report.lanes_busy)
         metrics.tracks_waiting.set(report.tracks_waiting)

@@ -29,7 +29,7 @@ def examples(whose: str) -> list[dict[str, Any]]:
     return found
 
 
-def tag_of(struct: type) -> str:
+def tag_of(struct: type[msgspec.Struct]) -> str:
     return str(struct.__struct_config__.tag)
 
 

@@ -17,6 +17,7 @@ from bench.impair import Impairment
 from bench.results import Result, Run
 from bench.sender import Target
 from bench.session import run_pass, to_run
+from bench.voices import voice_of
 
 __all__ = ["CONDITIONS", "add_to", "with_noise"]
 
@@ -81,7 +82,7 @@ def _run(condition: str, clip: Clip, target: Target, seed: int) -> Run:
     )
     aimed = replace(target, impairment=impairment.get(condition, Impairment()))
     with progress(condition, said.duration_s) as tick:
-        return to_run(condition, run_pass(aimed, [(said, 0.0)], tick=tick))
+        return to_run(condition, run_pass(aimed, [voice_of(said)], tick=tick))
 
 
 def with_noise(clip: Clip, snr_db: float, seed: int) -> Clip:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from bench.capacity import search
@@ -11,11 +12,11 @@ from bench.clips import AudioFormat
 from bench.commands.console import console, finish, progress
 from bench.intervals import exact, slope
 from bench.names import reading, title
-from bench.own_server import own_server
+from bench.own_server import OwnServer, own_server
 from bench.results import Result, Run
 from bench.sender import Target
 from bench.session import run_pass, to_run
-from bench.voices import VOICES, voices
+from bench.voices import LOADS, voices
 
 __all__ = ["add_to"]
 
@@ -37,7 +38,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument(
         "--step-ms", type=float, default=27.0, help="what a step of the speaking model costs (default: 27)"
     )
-    parser.add_argument("--load", choices=VOICES, default="talking", help="all talking, or meetings as they are drawn")
+    parser.add_argument("--load", choices=LOADS, default="talking", help="all talking, or meetings as they are drawn")
     parser.add_argument(
         "--figure",
         choices=("word_latency", "word_latency_reported", "overhead"),
@@ -70,14 +71,16 @@ class _Search:
     )
     runs: list[Run] = field(default_factory=list)
 
+    def _server(self, core: int | None) -> AbstractContextManager[OwnServer]:
+        asked = self.arguments
+        return own_server(asked.model, asked.lanes, asked.step_ms, core, urgent=asked.urgent)
+
     def hold(self, tracks: int) -> bool:
         arguments = self.arguments
         cores = sorted(os.sched_getaffinity(0)) if arguments.pin else [None]
         clips = voices(arguments.load, tracks, WARM_UP_S + arguments.seconds, arguments.seed)
         with (
-            own_server(
-                arguments.model, arguments.lanes, arguments.step_ms, cores[0], urgent=arguments.urgent
-            ) as server,
+            self._server(cores[0]) as server,
             progress(f"{tracks} tracks", WARM_UP_S + arguments.seconds) as tick,
         ):
             done = run_pass(

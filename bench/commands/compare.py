@@ -18,6 +18,7 @@ from bench.protocols import PROTOCOLS
 from bench.results import Result, Run
 from bench.sender import Target
 from bench.session import run_pass, to_run
+from bench.voices import voice_of
 
 __all__ = ["COMPARED", "add_to", "ratios"]
 
@@ -59,11 +60,17 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 def run(arguments: argparse.Namespace) -> int:
     clip = clip_of(None, None, arguments.seconds)
     port = _free_port()
-    peer = peer_server(arguments.peer.replace("{port}", str(port)), port, {})
+    peer = peer_server(arguments.peer.replace("{port}", str(port)), port)
     theirs = Target("", arguments.peer_protocol, arguments.peer_key, _WIRE, arguments.language)
     with console.status("starting the peer"):
         its_run = _measure(arguments.peer_name, peer, theirs, clip, arguments.warm_up)
-    our_run = _measure("ours", own_server(arguments.model), Target("", audio_format=_WIRE), clip, arguments.warm_up)
+    our_run = _measure(
+        "ours",
+        own_server(arguments.model),
+        Target("", audio_format=_WIRE),
+        clip,
+        arguments.warm_up,
+    )
     console.print(_table(its_run, our_run))
     compared = ratios(our_run, its_run)
     settings = {
@@ -84,9 +91,9 @@ def _measure(
     with starting as server:
         aimed = Target(server.url, target.protocol, target.key, target.audio_format, target.language)
         if warm_up_s > 0:
-            run_pass(aimed, [(clip.cut(0.0, warm_up_s), 0.0)])
+            run_pass(aimed, [voice_of(clip.cut(0.0, warm_up_s))])
         with progress(f"{clip.name} through {name}", clip.duration_s) as tick:
-            return to_run(name, run_pass(aimed, [(clip, 0.0)], server, tick=tick))
+            return to_run(name, run_pass(aimed, [voice_of(clip)], server, tick=tick))
 
 
 def ratios(ours: Run, theirs: Run) -> Run:

@@ -12,6 +12,7 @@ from bench.events import write_logs
 from bench.results import Result
 from bench.session import run_pass, to_run
 from bench.truth import read_truth
+from bench.voices import STAGGER_S, voice_of
 
 __all__ = ["add_to", "clip_of"]
 
@@ -39,9 +40,9 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def run(arguments: argparse.Namespace) -> int:
     clip = clip_of(arguments.audio, arguments.truth, arguments.seconds)
-    tracks = [(clip, 0.005 * (number % 4)) for number in range(arguments.tracks)]
+    voices = [voice_of(clip, STAGGER_S * (number % 4)) for number in range(arguments.tracks)]
     with target_of(arguments) as (target, server), progress(f"{clip.name} in real time", clip.duration_s) as tick:
-        done = run_pass(target, tracks, server, arguments.warm_up, tick=tick)
+        done = run_pass(target, voices, server, arguments.warm_up, tick=tick)
     if arguments.events is not None:
         write_logs(arguments.events, done.logs)
     measured = to_run(clip.name, done)

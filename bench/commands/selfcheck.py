@@ -17,6 +17,7 @@ from bench.results import Result, Run
 from bench.script import expected, standard_script
 from bench.sender import Target
 from bench.session import run_pass, to_run
+from bench.voices import STAGGER_S, voice_of
 
 __all__ = ["add_to"]
 
@@ -40,7 +41,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 def run(arguments: argparse.Namespace) -> int:
     script = standard_script()
     clip = Clip("silence", np.zeros(round(script.duration_s * CLIP_RATE), np.float32), script.truth)
-    tracks = [(clip, 0.005 * (number % 4)) for number in range(arguments.tracks)]
+    voices = [voice_of(clip, STAGGER_S * (number % 4)) for number in range(arguments.tracks)]
     command = [sys.executable, "-m", "bench.scripted_server"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
@@ -49,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         if not url:
             raise LoadError("the scripted server did not start")
         with progress("measuring the scripted server", script.duration_s) as tick:
-            done = run_pass(Target(url), tracks, tick=tick)
+            done = run_pass(Target(url), voices, tick=tick)
         server.stdin.close()
     measured = to_run("scripted", done)
     wanted = expected(script, arguments.tracks)

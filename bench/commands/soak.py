@@ -15,7 +15,7 @@ from bench.results import Result, Run
 from bench.sender import Target
 from bench.session import run_pass
 from bench.virtual import Health, soak
-from bench.voices import VOICES, voices
+from bench.voices import LOADS, voices
 
 __all__ = ["add_to"]
 
@@ -34,7 +34,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument("--minutes", type=int, help="default: 60 virtual, 10 real")
     parser.add_argument("--tracks", type=int, default=6, help="people at once (default: 6)")
     parser.add_argument("--model", default="speaking", help="of the real server (default: speaking)")
-    parser.add_argument("--load", choices=VOICES, default="talking", help="of the real soak")
+    parser.add_argument("--load", choices=LOADS, default="talking", help="of the real soak")
     parser.add_argument("--seed", type=int, default=1)
     parser.set_defaults(run=run)
 
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.real:
             columns = _real(arguments, minutes, tick)
         else:
-            health = asyncio.run(soak(minutes, arguments.tracks, arguments.seed, 60.0, tick))
+            health = asyncio.run(soak(minutes * 60, arguments.tracks, arguments.seed, 60.0, tick))
             columns = _columns(health)
     measured = Run("real" if arguments.real else "virtual", _figures(columns), {"soak": columns})
     for name, figure in measured.figures.items():

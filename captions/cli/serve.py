@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from captions import __version__, logs
+from captions.cli.errors import CommandError
 from captions.config import Config, load
 from captions.models import load as models
 from captions.models.model import Model
@@ -40,7 +41,11 @@ def run(arguments: argparse.Namespace) -> int:
         },
     )
     model = models.load(config.model)
-    asyncio.run(_serve(config, model))
+    try:
+        asyncio.run(_serve(config, model))
+    except OSError as error:
+        where = f"{config.server.host}:{config.server.port}"
+        raise CommandError(f"cannot listen on {where}: {error.strerror or error}") from None
     return 0
 
 

@@ -21,6 +21,7 @@ from captions.types import SAMPLE_RATE
 __all__ = ["add_to", "transcribe"]
 
 BLOCK_SAMPLES = SAMPLE_RATE // 10
+TRACK = "file"
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -74,7 +75,7 @@ async def transcribe(
         CommandError: the file or the server is at fault.
     """
     async with Client(url, key) as client:
-        await client.start("transcribe", path.name[-128:], "pcm_f32le", SAMPLE_RATE, live=False)
+        await client.start("transcribe", TRACK, "pcm_f32le", SAMPLE_RATE, live=False)
         sending = asyncio.create_task(_send(client, path, speed))
         segments = []
         try:
@@ -95,16 +96,15 @@ async def transcribe(
 
 
 async def _send(client: Client, path: Path, speed: float) -> None:
-    track = path.name[-128:]
     loop = asyncio.get_running_loop()
     began_at = loop.time()
     sent_samples = 0
     for block in blocks(path, BLOCK_SAMPLES):
-        await client.audio(track, block.astype("<f4").tobytes())
+        await client.audio(TRACK, block.astype("<f4").tobytes())
         sent_samples += BLOCK_SAMPLES
         if speed > 0:
             await asyncio.sleep(began_at + sent_samples / SAMPLE_RATE / speed - loop.time())
-    await client.stop(track)
+    await client.stop(TRACK)
 
 
 def _write(rendered: str, path: Path, form: Format, folder: Path | None) -> None:

@@ -53,7 +53,7 @@ class Agreement:
             if spoken(ours) != spoken(theirs):
                 break
             agreed += 1
-        shown = steady if self._begun else max(0, len(behind) - 1)
+        shown = max(agreed, steady if self._begun else len(behind) - 1)
         self._begun = self._begun or shown > 0
         self._committed += behind[:agreed]
         self._previous = behind[agreed:]

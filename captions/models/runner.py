@@ -81,9 +81,9 @@ Order: TypeAlias = OpenTrack | PushFrame | Speech | FlushTrack | CloseTrack
 
 @dataclass(frozen=True, slots=True)
 class StepReport:
-    """What a step cost and how full it was, for the metrics."""
+    """What a step cost and how full the lanes are, for the metrics; `step_s` None where tracks only left."""
 
-    step_s: float
+    step_s: float | None
     lanes_stepped: int
     lanes_in_use: int
     lanes_busy: int
@@ -93,7 +93,7 @@ class StepReport:
 
 
 Results: TypeAlias = tuple[list[tuple[int, TrackEvent]], StepReport | None]
-"""Events by track, in order, and the step they came from (None where no step was needed)."""
+"""Events by track, in order, and what the step they came from has to report."""
 
 
 class Runner:
@@ -176,12 +176,17 @@ class Runner:
 
     def turn(self) -> bool:
         """Take all orders in, run one step if there is one to run. False: nothing to do until the next order."""
+        closed = False
         while self._inbox:
-            self._take(self._inbox.popleft())
+            order = self._inbox.popleft()
+            closed = closed or isinstance(order, CloseTrack)
+            self._take(order)
         if self._failed is not None:
             return False
         plan = self._scheduler.plan(self._clock())
         if not plan:
+            if closed:
+                self._deliver(([], self._report(plan, None)))
             return False
         try:
             self._deliver(self._step(plan))
@@ -220,7 +225,7 @@ class Runner:
             for lane in plan.resets:
                 self._traces[lane].reset()
         if not plan.feeds:
-            return events, None
+            return events, self._report(plan, None)
         step_at = self._clock()
         self._fill(plan.feeds, step_at)
         outputs = self._model.step(self._batch)
@@ -273,7 +278,7 @@ class Runner:
             self._scheduler.answered(feed.track)
         return events
 
-    def _report(self, plan: Plan, step_s: float) -> StepReport:
+    def _report(self, plan: Plan, step_s: float | None) -> StepReport:
         scheduler = self._scheduler
         return StepReport(
             step_s=step_s,

@@ -5,28 +5,28 @@ The rules (design: lanes shared by voice):
 - A track waits for a lane from its first speech until everything heard is flushed.
 - A waiting track takes a free lane, the readiest first; else the lane that has been silent and flushed the longest,
   whose track then has none. A lane that is heard or still owes words is never taken.
-- Among waiting tracks the room that holds the fewest lanes is served first, then whoever has waited longest.
+- Among waiting tracks the room that holds the fewest busy lanes is served first, then whoever has waited longest.
 - A lane given to a new track is reset and fed `prefix_frames` of silence before its first audio; free lanes get both
-  ahead of need.
+  ahead of need. `spare_lanes` are kept free for that, taken from the longest silent.
 - A flush feeds `flush_frames` of silence as fast as steps go; its last frame closes.
 - A track that waits keeps at most `backlog_frames`; beyond that its oldest audio is dropped and told as a gap.
-- A lane that hears `stall_frames` of speech without a word is reset once and hears them again.
+- A lane that hears `stall_frames` of speech without a word is reset and hears them again, once until the next word.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections import Counter, deque
+from dataclasses import dataclass
 
-from captions.types import Frame, Gap, Progress
+from captions.models.lanes import Feed, Flush, Lane, Plan, Track
+from captions.types import Frame, Progress
 
 __all__ = ["Feed", "Flush", "LanePolicy", "Plan", "Scheduler"]
 
 
 @dataclass(frozen=True, slots=True)
 class LanePolicy:
-    """The figures the rules speak of; all but `lanes` are counted in frames of 80 ms.
+    """The figures the rules speak of; all but the lanes are counted in frames of 80 ms.
 
     `feeds_silence`: a lane in use also hears its track's silence; otherwise it is frozen until the next speech.
     `stall_frames` = 0 turns the watchdog off. `flush_frames` is at least 1: a flush closes on a step.
@@ -39,97 +39,31 @@ class LanePolicy:
     backlog_frames: int = 250
     stall_frames: int = 0
     feeds_silence: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Flush:
-    """A hard boundary behind the audio pushed so far. `id` is the client's, or None at the end of speech."""
-
-    id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Feed:
-    """One lane's part of a step. `frame` None is 80 ms of silence on no clock: prefix or flush.
-
-    `track` is None for a free lane that is made ready. `closes` is the flush that ends with this frame.
-    `lane_at`: when the track got this lane.
-    """
-
-    lane: int
-    track: int | None
-    frame: Frame | None
-    closes: Flush | None
-    lagging: bool
-    lane_at: float
-
-
-@dataclass(slots=True)
-class Plan:
-    """One step: reset `resets`, then run `feeds`. `flushed` need no step: nothing was heard since the last flush."""
-
-    resets: list[int] = field(default_factory=list)
-    feeds: list[Feed] = field(default_factory=list)
-    flushed: list[tuple[int, Flush]] = field(default_factory=list)
-    gaps: list[tuple[int, Gap]] = field(default_factory=list)
-    progress: list[tuple[int, Progress]] = field(default_factory=list)
-    lane_waits_s: list[float] = field(default_factory=list)
-    stalled: int = 0
-
-    def __bool__(self) -> bool:
-        return bool(self.resets or self.feeds or self.flushed or self.gaps or self.progress)
-
-
-@dataclass(slots=True, eq=False)
-class _Lane:
-    index: int
-    track: _Track | None = None
-    fresh: bool = False
-    prefix_left: int = 0
-    flushing: Flush | None = None
-    flush_left: int = 0
-    heard: bool = False
-    silent_since: float | None = None
-    lane_at: float = 0.0
-    unanswered: deque[Frame] = field(default_factory=deque)
-    replayed: bool = False
-
-
-@dataclass(slots=True, eq=False)
-class _Track:
-    id: int
-    room: str
-    queue: deque[Frame | Flush] = field(default_factory=deque)
-    preroll: deque[Frame] = field(default_factory=deque)
-    frames: int = 0
-    flushes: int = 0
-    speaking: bool = False
-    waiting_since: float | None = None
-    lane: _Lane | None = None
-    dropped: Gap | None = None
-    drops: bool = True
-    taken_to: int = 0
-    told_to: int = 0
-
-    @property
-    def owes(self) -> bool:
-        """Speech that was not run through a lane yet, or is still coming."""
-        return self.speaking or self.flushes > 0
+    spare_lanes: int = 0
 
 
 class Scheduler:
     """Call `open`, then `push`, `speech_started`, `speech_ended` and `flush` as the track is heard, `close` at its end.
 
-    Between calls, `plan` says what to run; run all of it before the next `plan`, and report words with `answered`.
+    Between calls, `plan` says what to run; run all of it, report words with `answered`, and only then `plan` again.
+    A plan costs time for lanes and for tracks that wait, not for tracks that are silent.
+
+    Raises:
+        ValueError: the policy has no lane, nothing to flush with, or a backlog smaller than the pre-roll.
     """
 
     def __init__(self, policy: LanePolicy) -> None:
         if policy.lanes < 1 or policy.flush_frames < 1:
             raise ValueError("a scheduler needs at least one lane and one frame to flush with")
+        if policy.backlog_frames < max(1, policy.preroll_frames):
+            raise ValueError("a backlog holds at least the pre-roll and one frame")
         self.policy = policy
-        self._tracks: dict[int, _Track] = {}
-        self._lanes = [_Lane(i) for i in range(policy.lanes)]
+        self._tracks: dict[int, Track] = {}
+        self._waiting: dict[int, Track] = {}
+        self._news: dict[int, Track] = {}
+        self._lanes = [Lane(i) for i in range(policy.lanes)]
         self._resolved: list[tuple[int, Flush]] = []
+        self._latest = Plan()
 
     @property
     def tracks(self) -> list[int]:
@@ -142,50 +76,62 @@ class Scheduler:
     @property
     def lanes_busy(self) -> int:
         """Lanes that cannot be taken: their track speaks or is owed words."""
-        return sum(lane.track is not None and lane.silent_since is None for lane in self._lanes)
+        return sum(lane.busy for lane in self._lanes)
 
     @property
     def waiting(self) -> int:
-        return sum(track.waiting_since is not None for track in self._tracks.values())
+        return len(self._waiting)
+
+    def holds_lane(self, track: int) -> bool:
+        t = self._tracks.get(track)
+        return t is not None and t.lane is not None
 
     def open(self, track: int, room: str, drops: bool = True) -> None:
         """A new track. One that never `drops` audio is told its progress instead, so that its sender can hold back."""
-        self._tracks[track] = _Track(track, room, deque(), deque(maxlen=self.policy.preroll_frames), drops=drops)
+        self.close(track)
+        self._tracks[track] = Track(track, room, drops, deque(maxlen=self.policy.preroll_frames))
 
     def close(self, track: int) -> None:
         """Forget a track and everything it still owes; unknown tracks are ignored."""
         gone = self._tracks.pop(track, None)
-        if gone is not None and gone.lane is not None:
-            self._release(gone.lane)
+        if gone is None:
+            return
+        self._waiting.pop(track, None)
+        self._news.pop(track, None)
+        self._resolved = [owed for owed in self._resolved if owed[0] != track]
+        if gone.lane is not None:
+            gone.lane.release()
 
     def push(self, track: int, frame: Frame) -> None:
         """The next frame of a track, in order. Unknown tracks are ignored: a close may overtake their audio."""
         t = self._tracks.get(track)
         if t is None:
             return
+        t.pushed_to = frame.end
         if t.speaking or (t.lane is not None and self.policy.feeds_silence):
             t.queue.append(frame)
             t.frames += 1
             self._bound(t)
         else:
             t.preroll.append(frame)
-            t.taken_to = frame.end
+            self._tell_progress(t)
 
     def speech_started(self, track: int, now: float) -> None:
+        """Speech goes on until `speech_ended`; it began within the audio pushed last."""
         t = self._tracks.get(track)
         if t is None or t.speaking:
             return
         t.speaking = True
-        t.queue.extend(t.preroll)
-        t.frames += len(t.preroll)
-        t.preroll.clear()
+        t.queue_preroll()
+        self._bound(t)
         if t.lane is not None:
             t.lane.silent_since = None
-            t.lane.replayed = False
         elif t.waiting_since is None:
             t.waiting_since = now
+            self._waiting[track] = t
 
     def speech_ended(self, track: int) -> None:
+        """No speech is behind the audio pushed so far; answered as a flush without id."""
         t = self._tracks.get(track)
         if t is not None and t.speaking:
             t.speaking = False
@@ -202,104 +148,118 @@ class Scheduler:
         t = self._tracks.get(track)
         if t is not None and t.lane is not None:
             t.lane.unanswered.clear()
+            t.lane.replayed = False
 
     def abandon(self) -> list[tuple[int, Flush]]:
-        """Nothing will be run any more: forget all audio; returns the flushes that were still owed."""
-        owed = [*self._resolved]
+        """The latest plan was not run and nothing will be any more: forget all audio; returns the flushes owed."""
+        plan = self._latest
+        owed = plan.flushed + [(f.track, f.closes) for f in plan.feeds if f.track is not None and f.closes is not None]
+        owed += self._resolved
         for t in self._tracks.values():
             if t.lane is not None and t.lane.flushing is not None:
                 owed.append((t.id, t.lane.flushing))
             owed += [(t.id, item) for item in t.queue if isinstance(item, Flush)]
-            t.queue.clear()
-            t.frames = t.flushes = 0
+            t.forget_queue()
+            t.waiting_since = None
         for lane in self._lanes:
-            self._release(lane)
+            lane.release()
+        self._waiting.clear()
+        self._news.clear()
+        self._resolved, self._latest = [], Plan()
         return owed
 
     def plan(self, now: float) -> Plan:
-        plan = Plan(flushed=self._resolved)
+        """What to run now; nothing, if it is false."""
+        plan = self._latest = Plan(flushed=self._resolved)
         self._resolved = []
-        for t in self._served_first():
-            lane = self._lane_to_give()
-            if lane is None:
-                break
-            plan.lane_waits_s.append(now - (t.waiting_since or now))
-            self._grant(lane, t, now)
+        if self._waiting:
+            self._serve(now, plan)
         for lane in self._lanes:
             if lane.track is not None:
                 self._plan_lane(lane, lane.track, now, plan)
+        if self.policy.spare_lanes:
+            self._keep_spares()
         self._make_ready(plan, now)
-        for t in self._tracks.values():
+        for t in self._news.values():
             if t.dropped is not None:
                 plan.gaps.append((t.id, t.dropped))
                 t.dropped = None
             if not t.drops and t.taken_to > t.told_to:
-                plan.progress.append((t.id, Progress(t.taken_to)))
                 t.told_to = t.taken_to
+                plan.progress.append((t.id, Progress(t.told_to)))
+        self._news.clear()
         return plan
 
-    def _queue_flush(self, t: _Track, flush: Flush) -> None:
-        if t.lane is None and not t.queue and not t.speaking:
+    def _queue_flush(self, t: Track, flush: Flush) -> None:
+        """Answer at once what nothing is owed for, so that a flush never keeps or waits for a lane in vain."""
+        unheard = t.lane is None and not t.frames
+        if unheard or (t.lane is not None and t.lane.silent_since is not None):
             self._resolved.append((t.id, flush))
+            if unheard and not t.speaking:
+                t.waiting_since = None
+                self._waiting.pop(t.id, None)
             return
         t.queue.append(flush)
         t.flushes += 1
 
-    def _bound(self, t: _Track) -> None:
-        while t.drops and t.frames > self.policy.backlog_frames:
-            oldest = t.queue.popleft()
-            if isinstance(oldest, Flush):
-                t.flushes -= 1
-                self._resolved.append((t.id, oldest))
-                continue
-            t.frames -= 1
-            start = oldest.start if t.dropped is None else t.dropped.start
-            t.dropped = Gap(start, oldest.end, "overload")
+    def _bound(self, t: Track) -> None:
+        if not t.drops or t.frames <= self.policy.backlog_frames:
+            return
+        while t.frames > self.policy.backlog_frames:
+            t.drop_oldest()
+        self._news[t.id] = t
+        while t.lane is None and isinstance(first := t.queue[0], Flush):
+            t.queue.popleft()
+            t.flushes -= 1
+            self._resolved.append((t.id, first))
 
-    def _served_first(self) -> Iterator[_Track]:
-        held: dict[str, int] = {}
-        waiting = []
-        for t in self._tracks.values():
-            if t.lane is not None and t.lane.silent_since is None:
-                held[t.room] = held.get(t.room, 0) + 1
-            elif t.waiting_since is not None:
-                waiting.append(t)
-        while waiting:
-            chosen = min(waiting, key=lambda t: (held.get(t.room, 0), t.waiting_since))
-            waiting.remove(chosen)
-            held[chosen.room] = held.get(chosen.room, 0) + 1
-            yield chosen
+    def _tell_progress(self, t: Track) -> None:
+        if not t.drops:
+            self._news[t.id] = t
 
-    def _lane_to_give(self) -> _Lane | None:
+    def _serve(self, now: float, plan: Plan) -> None:
+        """Give lanes to waiting tracks while there are any to give."""
+        held = Counter(lane.track.room for lane in self._lanes if lane.track is not None and lane.busy)
+        while self._waiting and (lane := self._lane_to_give()) is not None:
+            since, t = min(
+                ((t.waiting_since or 0.0, t) for t in self._waiting.values()),
+                key=lambda waiting: (held[waiting[1].room], waiting[0]),
+            )
+            held[t.room] += 1
+            plan.lane_waits_s.append(now - since)
+            del self._waiting[t.id]
+            self._grant(lane, t, now)
+
+    def _lane_to_give(self) -> Lane | None:
         free = [lane for lane in self._lanes if lane.track is None]
         if free:
             return min(free, key=lambda lane: (not lane.fresh, lane.prefix_left))
-        silent = [lane for lane in self._lanes if lane.silent_since is not None]
-        return min(silent, key=lambda lane: lane.silent_since or 0.0, default=None)
+        return self._longest_silent()
 
-    def _grant(self, lane: _Lane, t: _Track, now: float) -> None:
-        if lane.track is not None:
-            self._release(lane)
+    def _longest_silent(self) -> Lane | None:
+        silent = ((lane.silent_since, lane) for lane in self._lanes if lane.silent_since is not None)
+        _, lane = min(silent, key=lambda one: one[0], default=(0.0, None))
+        return lane
+
+    def _grant(self, lane: Lane, t: Track, now: float) -> None:
+        self._take_back(lane)
         lane.track, t.lane = t, lane
         lane.lane_at = now
         t.waiting_since = None
+        if self.policy.feeds_silence:
+            t.queue_preroll()
 
-    def _release(self, lane: _Lane) -> None:
+    def _take_back(self, lane: Lane) -> None:
         if lane.track is not None:
-            lane.track.lane = None
-        lane.track = None
-        lane.fresh = False
-        lane.heard = lane.replayed = False
-        lane.flushing, lane.flush_left = None, 0
-        lane.silent_since = None
-        lane.unanswered.clear()
+            self._tell_progress(lane.track)
+        lane.release()
 
-    def _reset(self, lane: _Lane, plan: Plan) -> None:
-        plan.resets.append(lane.index)
-        lane.fresh = True
-        lane.prefix_left = self.policy.prefix_frames
-
-    def _plan_lane(self, lane: _Lane, t: _Track, now: float, plan: Plan) -> None:
+    def _plan_lane(self, lane: Lane, t: Track, now: float, plan: Plan) -> None:
+        if lane.flushing is None and self._has_stalled(lane):
+            t.requeue(lane.unanswered)
+            lane.unanswered.clear()
+            lane.fresh, lane.replayed = False, True
+            plan.stalled += 1
         if not lane.fresh:
             self._reset(lane, plan)
         if lane.prefix_left:
@@ -324,39 +284,45 @@ class Scheduler:
             plan.feeds.append(Feed(lane.index, t.id, None, closes, t.frames > 0, lane.lane_at))
             if closes is not None:
                 lane.flushing = None
-                lane.heard = False
-                lane.unanswered.clear()
+                lane.forget_heard()
                 self._settle(lane, t, now)
 
-    def _hear(self, lane: _Lane, t: _Track, frame: Frame, plan: Plan) -> None:
+    def _hear(self, lane: Lane, t: Track, frame: Frame, plan: Plan) -> None:
         plan.feeds.append(Feed(lane.index, t.id, frame, None, t.frames > 0, lane.lane_at))
-        t.taken_to = frame.end
-        if lane.silent_since is not None:
-            return
-        lane.heard = True
-        if not self.policy.stall_frames or lane.replayed:
-            return
-        lane.unanswered.append(frame)
-        if len(lane.unanswered) > self.policy.stall_frames:
-            t.queue.extendleft(reversed(lane.unanswered))
-            t.frames += len(lane.unanswered)
-            lane.unanswered.clear()
-            lane.fresh, lane.replayed = False, True
-            plan.stalled += 1
+        self._tell_progress(t)
+        if lane.silent_since is None:
+            lane.heard = True
+            if self.policy.stall_frames and not lane.replayed:
+                lane.unanswered.append(frame)
 
-    def _settle(self, lane: _Lane, t: _Track, now: float) -> None:
+    def _has_stalled(self, lane: Lane) -> bool:
+        """Asked only after the step that fed the last frame: its word may have come with that very step."""
+        return 0 < self.policy.stall_frames <= len(lane.unanswered)
+
+    def _settle(self, lane: Lane, t: Track, now: float) -> None:
         if not t.owes:
             lane.silent_since = now
+
+    def _reset(self, lane: Lane, plan: Plan) -> None:
+        plan.resets.append(lane.index)
+        lane.fresh = True
+        lane.prefix_left = self.policy.prefix_frames
+
+    def _keep_spares(self) -> None:
+        """Under load every lane is held by somebody; what is taken early can be primed before it is needed."""
+        free = sum(lane.track is None for lane in self._lanes)
+        while free < self.policy.spare_lanes and (lane := self._longest_silent()) is not None:
+            self._take_back(lane)
+            free += 1
 
     def _make_ready(self, plan: Plan, now: float) -> None:
         """Reset and prime free lanes: along with other lanes where a row is free, else only when nobody is heard."""
         if plan.feeds and not self.policy.feeds_silence:
             return
         for lane in self._lanes:
-            if lane.track is not None or (lane.fresh and not lane.prefix_left):
-                continue
-            if not lane.fresh:
-                self._reset(lane, plan)
-            if lane.prefix_left:
-                lane.prefix_left -= 1
-                plan.feeds.append(Feed(lane.index, None, None, None, False, now))
+            if lane.track is None and not lane.ready:
+                if not lane.fresh:
+                    self._reset(lane, plan)
+                if lane.prefix_left:
+                    lane.prefix_left -= 1
+                    plan.feeds.append(Feed(lane.index, None, None, None, False, now))

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import wave
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bench.clips import CLIP_RATE, Clip, compose
+from bench.clips import CLIP_RATE, AudioFormat, Clip, compose
 from bench.commands.accuracy import with_noise
 from bench.composed import phrases_apart, words_from_recordings
 from bench.truth import GoldWord, Truth
-from bench.voices import all_talking
+from bench.voices import PacketPool, Voice, all_talking, in_meetings
 from captions.cli.errors import CommandError
 
 
@@ -65,12 +66,33 @@ def test_noise_is_as_loud_as_asked() -> None:
 
 def test_everybody_talks_from_another_place_of_the_same_text() -> None:
     voices = all_talking(3, 50.0)
-    assert [clip.duration_s for clip, _ in voices] == pytest.approx([50.0] * 3)
-    assert len({clip.truth.words[0].text for clip, _ in voices}) > 1
-    for clip, _ in voices:
-        edges = [edge for word in clip.truth.words for edge in (word.start, word.end)]
+    assert [voice.duration_s for voice in voices] == pytest.approx([50.0] * 3)
+    assert len({voice.truth.words[0].text for voice in voices}) > 1
+    for voice in voices:
+        edges = [edge for word in voice.truth.words for edge in (word.start, word.end)]
         assert edges == sorted(edges)
-        assert len(clip.truth.words) > 119
+        assert len(voice.truth.words) > 119
+
+
+def test_people_in_meetings_mostly_listen() -> None:
+    voices = in_meetings(20, 120.0, seed=1)
+    assert len(voices) == 20
+    spoken = sum(clip.duration_s for voice in voices for _, clip in voice.pieces)
+    assert 0.05 < spoken / (20 * 120) < 0.15
+    for voice in voices:
+        spans = [(start, start + clip.duration_s) for start, clip in voice.pieces]
+        assert all(end <= start for (_, end), (start, _) in pairwise(spans))
+
+
+def test_a_voice_is_as_many_packets_as_it_is_long_and_shares_them() -> None:
+    piece = tones((0.1, 0.2))
+    pool = PacketPool(AudioFormat("pcm_s16le", 16_000))
+    one = pool.packets(Voice(((1.0, piece), (3.0, piece)), 5.0))
+    two = pool.packets(Voice(((2.0, piece),), 5.0))
+    assert len(one) == len(two) == 250
+    assert one[50] is one[150] is two[100]
+    assert not any(one[49])
+    assert any(one[57])
 
 
 def test_clips_do_not_overlap_when_composed() -> None:

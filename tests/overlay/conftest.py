@@ -6,11 +6,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page
+from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from bench.chromium import MISSING, chromium, chromium_path
 from bench.room_server import RoomServer
 from tests.overlay.screen import Screen
+
+PATIENCE_MS = 20_000
+"""On a busy machine; what is waited for mostly comes at once."""
+
+expect.set_options(timeout=PATIENCE_MS)
 
 FOLDER = __file__.rpartition("/")[0]
 
@@ -39,7 +44,7 @@ async def server() -> AsyncIterator[RoomServer]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
     context = await browser.new_context(locale="en-GB")
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(PATIENCE_MS)
     yield context
     await context.close()
 

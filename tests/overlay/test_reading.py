@@ -57,6 +57,12 @@ async def test_lines_take_40_characters_and_no_word_moves_once_it_is_shown(scree
     assert 34 <= len(lines[0]) <= 40
 
 
+async def test_a_line_of_narrow_letters_ends_at_40_characters_all_the_same(screen: Screen) -> None:
+    await screen.open()
+    screen.say(" ".join(["illi"] * 12))
+    await screen.shows(" ".join(["illi"] * 8), " ".join(["illi"] * 4))
+
+
 async def test_a_third_line_rolls_the_first_one_up_and_out(screen: Screen) -> None:
     await screen.open("&motion=reduced")
     text = "It was the season of Light, it was the season of Darkness, it was the spring of hope"

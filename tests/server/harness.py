@@ -31,9 +31,20 @@ from captions.stream.protocol.native import (
 )
 from captions.types import Pcm
 
-__all__ = ["NOTHING", "Served", "Talker", "final_text", "finals", "pcm_f32le", "serving", "started", "until"]
+__all__ = [
+    "NOTHING",
+    "PATIENCE_S",
+    "Served",
+    "Talker",
+    "final_text",
+    "finals",
+    "pcm_f32le",
+    "serving",
+    "started",
+    "until",
+]
 
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 """How long a test waits for what must come; no test needs it to pass."""
 
 M = TypeVar("M", bound=ServerMessage)

@@ -26,7 +26,7 @@ from captions.stream.protocol.native import (
     Started,
     Stopped,
 )
-from tests.server.harness import Served, Talker, pcm_f32le, serving, started, until
+from tests.server.harness import PATIENCE_S, Served, Talker, pcm_f32le, serving, started, until
 from tests.speech import saying, silence
 
 
@@ -248,7 +248,7 @@ async def test_the_last_words_of_a_client_that_vanishes_still_reach_its_room(ser
         await client.hear(Segment)
         await vanish(client)
         segment: dict[str, Any] = {}
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while not segment.get("final"):
                 segment = json.loads(await watcher.recv())
         assert segment["text"] == "w1 w2 w3"

@@ -15,10 +15,10 @@ from websockets.exceptions import ConnectionClosed
 
 from captions.models.agreement import spoken
 from captions.stream.protocol.native import Audio, Ping, Pong, Stopped
-from tests.server.harness import Talker, final_text, pcm_f32le, started
+from tests.server.harness import PATIENCE_S, Talker, final_text, pcm_f32le, started
 from tests.speech import dickens
 
-SENTENCE = "it was the best of times it was the worst of times"
+SENTENCE = "it was the best of times"
 FRAME = 1_920
 
 
@@ -33,7 +33,7 @@ async def served(folder: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process
     )
     assert server.stdout is not None
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             announced = re.search(r"ws://[^/\s]+", (await server.stdout.readline()).decode())
         assert announced is not None
         yield server, announced.group()
@@ -44,7 +44,7 @@ async def served(folder: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process
 
 
 async def test_sigterm_lets_the_last_words_out_and_closes_well(tmp_path: Path) -> None:
-    pcm = dickens(0.8, 4.7)
+    pcm = dickens(0.8, 2.8)
     frames = pcm[: len(pcm) // FRAME * FRAME].reshape(-1, FRAME)
     async with served(tmp_path) as (server, url), connect(f"{url}/v1/stream", proxy=None) as connection:
         client = Talker(connection, "msgpack")
@@ -60,12 +60,12 @@ async def test_sigterm_lets_the_last_words_out_and_closes_well(tmp_path: Path) -
             await client.next()
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1001
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             assert await server.wait() == 0
 
 
 async def test_sigterm_with_nobody_there_ends_at_once(tmp_path: Path) -> None:
     async with served(tmp_path) as (server, _):
         server.terminate()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             assert await server.wait() == 0

@@ -14,7 +14,7 @@ from captions.config import load
 from captions.models.scripted import ScriptedModel
 from captions.server import Server
 from captions.stream.protocol.native import Error, Ping, Pong, Segment
-from tests.server.harness import Served, serving, started, until
+from tests.server.harness import PATIENCE_S, Served, serving, started, until
 from tests.speech import saying
 
 
@@ -27,7 +27,7 @@ class Gate:
 
     def __call__(self, lanes: int) -> None:
         self.entered.set()
-        self.opened.wait(10)
+        self.opened.wait(PATIENCE_S)
 
 
 @pytest.fixture

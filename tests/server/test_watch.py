@@ -19,7 +19,7 @@ from captions.stream.protocol.native import (
     Segment,
     decode_server,
 )
-from tests.server.harness import Served, serving, started, until
+from tests.server.harness import PATIENCE_S, Served, serving, started, until
 from tests.speech import saying, silence
 
 
@@ -30,7 +30,7 @@ async def served() -> AsyncIterator[Served]:
 
 
 async def seen(watcher: ClientConnection) -> Segment:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         payload = await watcher.recv()
     assert isinstance(payload, str), "watchers get JSON"
     segment = decode_server(payload)
@@ -90,7 +90,7 @@ async def test_a_watcher_sees_its_own_room_only(served: Served) -> None:
 async def test_a_room_may_have_any_name(served: Served, name: str) -> None:
     async with served.talker() as client:
         await client.say("t1", saying(1, 2, 3), room=name)
-        async with watch(served.url, name) as segments, asyncio.timeout(10):
+        async with watch(served.url, name) as segments, asyncio.timeout(PATIENCE_S):
             async for segment in segments:
                 assert (segment.room, segment.text) == (name, "w1 w2 w3")
                 break

@@ -18,7 +18,7 @@ from captions.types import SAMPLE_RATE, Pcm, samples_in
 RATES = [8_000, 11_025, 16_000, 22_050, 24_000, 44_100, 48_000]
 TONE_HZ = 440.0
 LEVEL = 0.5
-HELD_BACK = samples_in(0.09)
+HELD_BACK = samples_in(0.03)
 """The most a resampler may keep to itself until more comes."""
 
 
@@ -85,11 +85,10 @@ def test_part_of_a_sample_is_refused_and_the_next_packet_is_heard(codec: str, ch
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_samples_that_are_no_numbers_are_refused_and_counted(bad: float) -> None:
+def test_samples_that_are_no_numbers_are_refused_and_the_next_packet_is_heard(bad: float) -> None:
     decoder = decoder_for("pcm_f32le", 48_000, 1)
-    with pytest.raises(AudioError, match="finite") as refused:
+    with pytest.raises(AudioError, match="finite"):
         decoder.decode(np.array([0.0] * 959 + [bad], "<f4").tobytes())
-    assert refused.value.samples == 480
     assert np.isfinite(decoded(decoder, packets("pcm_f32le", 48_000, 1))).all()
 
 

@@ -19,7 +19,6 @@ from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidat
 from moshi.models import LMModel, MimiModel, loaders
 from safetensors import SafetensorError
 
-from captions.models.kyutai.elu import quicken
 from captions.models.kyutai.memory import Memory, memory_of
 from captions.models.kyutai.words import END_OF_PADDING, PADDING
 from captions.models.model import ModelError
@@ -162,8 +161,6 @@ class Checkpoint:
         mimi.decoder_transformer = None
         if hasattr(mimi, "upsample"):
             del mimi.upsample
-        if device.type == "cpu":
-            quicken(mimi.encoder)
         return mimi.to(device)
 
 

@@ -34,8 +34,8 @@ WASTE = 1.25
 class _Rows:
     """The lanes of a step. `index` [A]: their numbers; `stepped` [A]: whether the step counts for them.
 
-    `slots`, `positions` [A]: where keys go in the ring, and the place in the stream. `spans`: (first, last + 1, window)
-    of the lanes that attend together, both as numbers in the cache and, shifted, in the batch.
+    `slots`, `positions` [A]: where their keys go in the ring, and their place in the stream. `spans`: who attends
+    together, as rows of the cache and of the batch, and how many slots they look at.
     """
 
     index: Tensor
@@ -48,7 +48,7 @@ class _Rows:
 class LmStep:
     """The language model of `lanes` lanes. Call `reset` for a lane before its first step.
 
-    On CUDA every step runs all lanes with fixed shapes and is captured as a graph on its second call.
+    On CUDA every step runs all lanes over the full context, since a graph has fixed shapes; the second call captures it.
     """
 
     def __init__(self, lm: LMModel, lanes: int) -> None:
@@ -62,17 +62,18 @@ class LmStep:
         device, dtype = lm.device, lm.dtype
         shape = (len(self._layers), 2, lanes, self._heads, self._context, self._head_dim)
         self._cache = torch.zeros(shape, dtype=dtype, device=device)
-        self._hidden = torch.full((lanes, 1, 1, self._context), -math.inf, device=device)
+        self._unheard = torch.full((lanes, 1, 1, self._context), -math.inf, device=device)
         self._offsets = torch.zeros(lanes, dtype=torch.long, device=device)
         self._offsets_host = np.zeros(lanes, np.int64)
         self._last_token = torch.zeros(lanes, dtype=torch.long, device=device)
         self._all = torch.arange(lanes, device=device)
+        self._said = torch.zeros(lanes, 1 + len(lm.extra_heads))
         self._frequencies: Tensor | None = None
         if attention.rope is not None:
             halves = torch.arange(self._head_dim // 2, device=device, dtype=torch.float32)
             self._frequencies = torch.exp(halves * (-math.log(attention.rope.max_period) * 2 / self._head_dim))
         self._pause_weight = torch.cat([head.weight for head in lm.extra_heads]) if lm.extra_heads else None
-        self._static = device.type != "cpu"
+        self._fixed_shapes = device.type != "cpu"
         self._graphed = CUDAGraphed(self._step_all, disable=device.type != "cuda")
         self._start_cache, self._start_token = self._prime()
 
@@ -86,8 +87,8 @@ class LmStep:
         """Bring `lanes` to where the priming step leaves them."""
         index = torch.tensor(lanes, device=self._all.device)
         self._cache[:, :, index, :, 0] = self._start_cache
-        self._hidden[index] = -math.inf
-        self._hidden[index, :, :, 0] = 0.0
+        self._unheard[index] = -math.inf
+        self._unheard[index, :, :, 0] = 0.0
         self._offsets[index] = 1
         self._offsets_host[lanes] = 1
         self._last_token[index] = self._start_token
@@ -103,12 +104,12 @@ class LmStep:
             [B, 1 + H] float32: the token, then the probability of each pause head. Valid until the next step, and for
             active lanes only.
         """
-        if self._static:
+        if self._fixed_shapes:
             said: Tensor = self._graphed(codes, active)
         else:
             lanes = np.flatnonzero(active_host)
             rows = self._rows(lanes)
-            said = torch.zeros(self._lanes, 1 + len(self._lm.extra_heads))
+            said = self._said
             said[rows.index] = self._run(codes[rows.index], rows)
             self._offsets_host[lanes] += 1
         return said
@@ -136,11 +137,11 @@ class LmStep:
 
     def _run(self, codes: Tensor, rows: _Rows) -> Tensor:
         """The step itself: codes [A, K] in, [A, 1 + H] out; moves the rows' state on."""
-        hidden = self._hidden[rows.index, 0, 0, rows.slots]
-        seen = torch.zeros_like(hidden)
-        self._hidden[rows.index, 0, 0, rows.slots] = (
-            seen if rows.stepped is None else torch.where(rows.stepped, seen, hidden)
-        )
+        places = self._unheard[:, 0, 0]
+        if rows.stepped is None:
+            places[rows.index, rows.slots] = 0.0
+        else:
+            places[rows.index, rows.slots] = places[rows.index, rows.slots].masked_fill(rows.stepped, 0.0)
         token, pauses = self._forward(codes, self._last_token[rows.index], rows)
         if rows.stepped is None:
             self._last_token[rows.index] = token
@@ -184,7 +185,7 @@ class LmStep:
             # Keys times query rather than query times keys: oneDNN copies a strided right-hand side first.
             scores = torch.bmm(keys[lanes, :, :window].flatten(0, 1), query[batch].reshape(-1, self._head_dim, 1))
             scores = scores.float().mul_(self._head_dim**-0.5).view(-1, self._heads, 1, window)
-            weights = torch.softmax(scores.add_(self._hidden[lanes, :, :, :window]), -1).to(x.dtype)
+            weights = torch.softmax(scores.add_(self._unheard[lanes, :, :, :window]), -1).to(x.dtype)
             mixed = torch.bmm(weights.view(-1, 1, window), values[lanes, :, :window].flatten(0, 1))
             heard[batch] = mixed.view(-1, self._heads, self._head_dim)
         out: Tensor = attention.out_projs[0](heard.view(count, 1, -1))

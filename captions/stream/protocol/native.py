@@ -59,7 +59,6 @@ ErrorCode: TypeAlias = Literal[
     "bad_audio",
     "too_many_tracks",
     "overloaded",
-    "forbidden",
     "model_failed",
     "not_resumable",
     "draining",

@@ -8,7 +8,7 @@ import pytest
 
 from bench.oracle import Oracle, run
 
-SCHEDULES = 4
+SCHEDULES = 3
 
 
 def test_every_token_in_a_busy_batch_is_that_of_moshis_own_loop(small_checkpoint: Path) -> None:
@@ -16,6 +16,13 @@ def test_every_token_in_a_busy_batch_is_that_of_moshis_own_loop(small_checkpoint
     run(oracle, SCHEDULES, start=7)
     assert oracle.tally.tokens > 500
     assert len(oracle.tally.kinds) > 5
+
+
+def test_the_same_with_the_fixed_shapes_that_a_cuda_graph_needs(small_checkpoint: Path) -> None:
+    oracle = Oracle(small_checkpoint)
+    oracle._model._lm._fixed_shapes = True
+    run(oracle, 1, start=8)
+    assert oracle.tally.tokens > 200
 
 
 @pytest.mark.gpu
