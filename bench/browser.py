@@ -122,8 +122,9 @@ async def pixels(browser: Browser, server: RoomServer, duration_s: float) -> Pix
 
 
 async def steadiness(browser: Browser, server: RoomServer, minutes: float) -> Steadiness:
-    """A meeting on a virtual clock; after each quarter of a second every word is looked at."""
+    """A meeting on a virtual clock; after each quarter of a second every word is looked at, with nothing sliding."""
     page = await _overlay(browser, server, "steady", virtual=True)
+    await page.evaluate("document.querySelector('live-captions').options = { motion: 'reduced' }")
     moved = looks = 0
     async for _ in _play(page, server, meeting("steady", minutes * 60, PEOPLE, together=True), step_s=0.25):
         found = await page.evaluate("probe.check()")

@@ -39,13 +39,16 @@ globalThis.probe = probe;
 
   const seen = new WeakMap();
 
-  /** Of a word: its line, its place on it, and how far up; a line may only roll up by whole lines within its block. */
+  /** Of a word: its line, and where it is on the screen; a line may only roll up by whole lines within its block. */
   function place(span) {
     const line = span.parentNode;
     const block = line.closest(".block").getBoundingClientRect();
-    const row = Number(line.style.getPropertyValue("--row"));
-    return { line, left: span.getBoundingClientRect().left, row, blockLeft: block.left, blockTop: block.top };
+    const { left, top } = span.getBoundingClientRect();
+    return { line, left, top, height: line.offsetHeight, blockLeft: block.left, blockTop: block.top };
   }
+
+  const near = (a, b) => Math.abs(a - b) < 0.5;
+  const wholeLines = (rise, height) => rise > -0.5 && near(rise, Math.round(rise / height) * height);
 
   probe.check = () => {
     const moved = [];
@@ -56,10 +59,9 @@ globalThis.probe = probe;
       words++;
       seen.set(span, is);
       if (was === undefined) continue;
-      const near = (a, b) => Math.abs(a - b) < 0.5;
       const stands =
         is.line === was.line &&
-        is.row <= was.row &&
+        wholeLines(was.top - is.top, is.height) &&
         near(is.left, was.left) &&
         near(is.blockLeft, was.blockLeft) &&
         near(is.blockTop, was.blockTop);

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import soxr
 
@@ -97,7 +98,7 @@ def _messages(packets: Sequence[bytes]) -> list[tuple[float, bytes]]:
 def _packed(packets: Iterator[tuple[bytes, int | None]]) -> list[tuple[float, bytes]]:
     """When each message arrives, and its bytes."""
     return [
-        (n / 50, bytes(native.encode(native.Audio("t", data, n & 0xFFFF, n * BLOCK, None, level), "msgpack")))
+        (n / 50, msgspec.msgpack.encode(native.Audio("t", data, n & 0xFFFF, n * BLOCK, None, level)))
         for n, (data, level) in enumerate(packets)
     ]
 

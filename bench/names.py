@@ -17,7 +17,7 @@ TITLES = {
     "done_after_end": "all done after the end of audio",
     "overhead": "word latency less the model's look-ahead, server's own",
     "transport": "there and back",
-    "capture_to_caption": "capture to caption, server's own",
+    "capture_to_caption": "capture to caption",
     "erasure": "erasure",
     "erasure_behind": "erasure, all behind a change",
     "erasure_committed": "erasure of committed words",
@@ -35,6 +35,10 @@ TITLES = {
     "server_memory": "server memory",
     "late_p99": "harness's own lateness, p99",
     "held_up": "packets the server held up",
+    "audio_s": "audio sent",
+    "capacity_tracks": "tracks held",
+    "lanes_in_time": "lanes in real time",
+    "tracks_in_time": "tracks in time",
     "gpu_utilisation": "GPU utilisation, mean",
 }
 
@@ -60,9 +64,13 @@ def title(name: str) -> str:
 
 def reading(figure: Figure, value: float | None = None) -> str:
     """A figure, or another value in its unit, to the precision that means anything."""
-    shown = figure.value if value is None else value
+    shown = (figure.value if value is None else value) + 0.0
+    if abs(shown) < 0.05 and figure.unit in ("ms", "MB"):
+        shown = 0.0
     if figure.unit in ("ms", "MB"):
         return f"{shown:,.0f} {figure.unit}" if abs(shown) >= 10 else f"{shown:.1f} {figure.unit}"
+    if abs(shown) >= 1_000:
+        return f"{shown:,.0f} {figure.unit}".strip()
     digits = f"{shown:.0f}" if figure.unit == "" and shown == int(shown) and abs(shown) > 1 else f"{shown:.3g}"
     return f"{digits} {figure.unit}".strip()
 
@@ -71,4 +79,5 @@ def interval(figure: Figure) -> str:
     """The confidence interval in the figure's unit, "" where there is none."""
     if figure.low is None or figure.high is None:
         return ""
-    return f"{reading(figure, figure.low)} – {reading(figure, figure.high)}"
+    low = reading(figure, figure.low).removesuffix(figure.unit).strip()
+    return f"{low} – {reading(figure, figure.high)}"

@@ -10,6 +10,7 @@ import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from bench.metrics import PARTS
 from bench.results import Result, Run
@@ -111,6 +112,7 @@ def _parts(axes: Axes, runs: Sequence[Run]) -> bool:
             axes.barh(row, width, left=left, color=f"C{place}", label=part.replace("_", " ") if row == 0 else None)
             left += width
     axes.set_yticks(range(len(shares)), [name for name, _ in shares])
+    axes.invert_yaxis()
     axes.set(xlabel="ms")
     if shares:
         axes.legend(frameon=False, ncols=3, loc="lower center", bbox_to_anchor=(0.4, 1.0), columnspacing=1.0)
@@ -131,6 +133,9 @@ def _knee(axes: Axes, runs: Sequence[Run]) -> bool:
         axes.axhline(run.figures["target"].value, linestyle="--", color="C5", linewidth=1, label="target")
         axes.axvline(run.figures["capacity_tracks"].value, linestyle=":", color="C5", linewidth=1)
         axes.set(xlabel="tracks", ylabel="word latency, ms", yscale="log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
         axes.legend(frameon=False)
         return True
     return False

@@ -18,9 +18,10 @@ h1, h2, h3 { line-height: 1.2; } h2 { margin-top: 3rem; border-top: 1px solid va
 table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .8rem; border-bottom: 1px solid var(--line); text-align: right; }
 th:first-child, td:first-child { text-align: left; } th { font-weight: 600; }
-td small, p.made, figcaption { color: var(--dim); }
+td small { white-space: nowrap; } td small, p.made, figcaption { color: var(--dim); }
 figure { margin: 1.5rem 0; } figure svg { background: var(--paper); border-radius: 6px; max-width: 100%; height: auto; }
 .grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(27rem, 1fr)); gap: 0 1.5rem; }
+th:first-child, td:first-child { min-width: 14rem; } .wide { overflow-x: auto; }
 details { margin: .5rem 0; } .note { color: #b3541e; }
 """
 
@@ -53,7 +54,8 @@ def _figure_table(runs: Sequence[Run]) -> str:
     names = _names(runs)
     head = "".join(f"<th>{escape(run.name)}</th>" for run in runs)
     rows = "".join(f"<tr><td>{escape(title(name))}</td>{_cells(runs, name)}</tr>" for name in names)
-    return f"<table><thead><tr><th>figure</th>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    table = f"<table><thead><tr><th>figure</th>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return f'<div class="wide">{table}</div>'
 
 
 def _cells(runs: Sequence[Run], name: str) -> str:

@@ -17,7 +17,7 @@ from captions.cli.own_server import server_at
 DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 WORDS_FIRST = 4
 TIMEOUT_MS = 60_000
-COLOURS = 128
+COLOURS = 256
 STREET = "linear-gradient(115deg, #8fb3c9 0 35%, #d8cfb8 35% 60%, #7d8f72 60% 80%, #b9a58d 80%)"
 
 
@@ -53,8 +53,8 @@ async def _page(browser: Browser, url: str, size: dict[str, int], scheme: str, l
 
 
 def _save(screenshot: bytes, file: Path) -> None:
-    """As a small PNG: flat pages need few colours."""
-    picture = Image.open(io.BytesIO(screenshot)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    """As a small PNG: flat pages need few colours, but the rare ones count, those of names above all."""
+    picture = Image.open(io.BytesIO(screenshot)).convert("RGB").quantize(COLOURS, kmeans=1, dither=Image.Dither.NONE)
     picture.save(file, optimize=True)
     print(f"{file.name}: {file.stat().st_size / 1_000:.0f} kB")
 

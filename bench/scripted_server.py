@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from websockets.asyncio.server import ServerConnection, serve
@@ -19,32 +21,44 @@ from bench.process import hurry
 from bench.script import PACKET_S, Move, Script, moves, standard_script
 from captions.stream.protocol import native
 
-__all__ = ["ScriptedTrack", "main"]
+__all__ = ["ScriptedTrack", "main", "scripted_server"]
 
 
 @dataclass(slots=True)
 class ScriptedTrack:
     """Sans-I/O: tell it of each packet's arrival, take what is due when.
 
-    A move is due its delay after the arrival of the audio it waits for, as the definitions have it.
+    A move is due its delay after the arrival of the audio it waits for, as the definitions have it, but never before
+    the move that stands before it in the script: packets that come late and all at once must not mix its messages up.
     """
 
     room: str
     track: str
     script: Script
-    _moves: list[Move] = field(default_factory=list)
+    _moves: deque[Move] = field(default_factory=deque)
+    _arrived_at: dict[float, float] = field(default_factory=dict)
+    _awaited: deque[float] = field(default_factory=deque)
+    _latest: float = 0.0
     _revisions: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._moves = sorted(moves(self.script, self.track), key=lambda move: move.position)
+        self._moves = deque(moves(self.script, self.track))
+        self._awaited = deque(sorted({move.position for move in self._moves}))
 
     def heard(self, end: float, at: float) -> list[tuple[float, native.ServerMessage]]:
-        """Audio up to position `end` arrived at `at`. Returns (moment, message) for what that brings."""
+        """Audio up to position `end` arrived at `at`. Returns (moment, message) for what that brings, in order."""
+        while self._awaited and self._awaited[0] <= end + 1e-9:
+            self._arrived_at[self._awaited.popleft()] = at
         due = []
-        while self._moves and self._moves[0].position <= end + 1e-9:
-            move = self._moves.pop(0)
-            due.append((at + move.delay_ms / 1_000, self._message(move)))
+        while self._moves and self._moves[0].position in self._arrived_at:
+            move = self._moves.popleft()
+            self._latest = max(self._latest, self._arrived_at[move.position] + move.delay_ms / 1_000)
+            due.append((self._latest, self._message(move)))
         return due
+
+    def finished(self, at: float) -> float:
+        """The sender said at `at` that it has sent everything. When to say that all is out."""
+        return max(self._latest, at + self.script.done_ms / 1_000)
 
     def _message(self, move: Move) -> native.ServerMessage:
         what = move.what
@@ -104,27 +118,35 @@ class _Session:
                 for moment, said in track.heard((packets + 1) * PACKET_S, self._loop.time()):
                     self._at(moment, said)
             case native.Stop(track=name):
-                self._at(self._loop.time() + self._script.done_ms / 1_000, native.Stopped(name))
+                self._at(self._tracks[name][0].finished(self._loop.time()), native.Stopped(name))
 
     def _at(self, moment: float, message: native.ServerMessage) -> None:
         put: Callable[[native.ServerMessage], None] = self._outbox.put_nowait
         self._loop.call_at(moment, put, message)
 
 
-async def _serve(script: Script) -> None:
+@asynccontextmanager
+async def scripted_server(script: Script) -> AsyncIterator[str]:
+    """The address of a server that says `script` on every track."""
+
     async def session(connection: ServerConnection) -> None:
         await _Session(connection, script).run()
 
     async with serve(
         session, "127.0.0.1", 0, subprotocols=[Subprotocol(native.SUBPROTOCOL)], compression=None
     ) as server:
-        print(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
+        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def _serve_until_told() -> None:
+    async with scripted_server(standard_script()) as url:
+        print(url, flush=True)
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
 
 def main() -> None:
     hurry()
-    asyncio.run(_serve(standard_script()))
+    asyncio.run(_serve_until_told())
 
 
 if __name__ == "__main__":

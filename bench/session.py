@@ -131,7 +131,7 @@ class _Gpu:
             self._next_s = elapsed_s + 1.0
 
 
-def _thinned(values: Sequence[float], most: int = 2_000) -> list[float]:
+def _thinned(values: Sequence[float], most: int = 400) -> list[float]:
     """Evenly chosen values, for plots."""
     ordered = sorted(values)
     if len(ordered) <= most:

@@ -3,7 +3,8 @@
 `python -m bench.simulate` prints participants per lane against the wait for a lane, and finds by bisection how many
 participants are held. What is simulated:
 
-- People talk as `bench.meetings` says; the gate opens `GATE_ONSET_S` after they start and closes a hangover after they stop.
+- People talk as `bench.meetings` says; the gate opens `GATE_ONSET_S` after they start, and closes its hangover after
+  they stop.
 - A frame of each track arrives every 80 ms, each track at its own phase; a muted one sends nothing.
 - A step takes `step_s`, however many lanes it has, and begins as soon as a lane has a frame and the last step is done.
 """
@@ -28,6 +29,7 @@ from captions.types import FRAME_S, FRAME_SAMPLES, Frame, Pcm, frames_in
 __all__ = ["Measured", "Setting", "main", "most_held", "simulate"]
 
 GATE_ONSET_S = 0.064
+_ROUNDING = 1e-6
 _NO_AUDIO: Pcm = np.zeros(FRAME_SAMPLES, np.float32)
 
 
@@ -103,7 +105,7 @@ class _Track:
                 yield Frame(number * FRAME_SAMPLES, _NO_AUDIO, full_at)
 
     def frames_by(self, now: float) -> int:
-        return math.floor((now - self.phase_s) / FRAME_S) + 1
+        return math.floor((now - self.phase_s) / FRAME_S + _ROUNDING) + 1
 
     def _muted(self, at: float) -> bool:
         mutes = self.one.mutes
@@ -178,6 +180,8 @@ class _Simulation:
         self._scheduler.speech_started(number, at)
 
     def _push(self, track: _Track, now: float) -> None:
+        if track.phase_s + track.next_frame * FRAME_S > now:
+            return
         live = track.id in self._live
         for frame in track.due(now, 1_000_000 if live else self._setting.preroll_frames):
             self._scheduler.push(track.id, frame)
@@ -187,7 +191,7 @@ class _Simulation:
         tally.steps += 1
         tally.busy_steps += self._scheduler.lanes_busy
         tally.dropped_s += sum((gap.end - gap.start) / FRAME_SAMPLES * FRAME_S for _, gap in plan.gaps)
-        caught_up = {feed.track for feed in plan.feeds if feed.frame is not None and not feed.lagging}
+        caught_up = {f.track for f in plan.feeds if f.closes is not None or (f.frame is not None and not f.lagging)}
         for number, track in list(self._opened.items()):
             assert track.opened_at is not None
             if not track.has_lane and self._scheduler.holds_lane(number):
@@ -300,15 +304,16 @@ def _table(trials: Sequence[Measured], target_ms: float) -> Iterator[str]:
     yield "participants  a lane  lane wait p50   p95   p99 ms  caught up p50   p95 ms   kept   busy  dropped"
     for t in trials:
         yield (
-            f"{t.participants:12d}  {t.participants_per_lane:6.2f}  {t.lane_wait_p50_ms:13.0f} {t.lane_wait_p95_ms:5.0f}"
-            f" {t.lane_wait_p99_ms:8.0f}  {t.caught_up_p50_ms:13.0f} {t.caught_up_p95_ms:8.0f}  {t.kept:5.1%}"
-            f"  {t.busy:5.1%}  {t.dropped_s:5.1f} s{'' if t.lane_wait_p95_ms <= target_ms else '  over'}"
+            f"{t.participants:12d}  {t.participants_per_lane:6.2f}"
+            f"  {t.lane_wait_p50_ms:13.0f} {t.lane_wait_p95_ms:5.0f} {t.lane_wait_p99_ms:8.0f}"
+            f"  {t.caught_up_p50_ms:13.0f} {t.caught_up_p95_ms:8.0f}"
+            f"  {t.kept:5.1%}  {t.busy:5.1%}  {t.dropped_s:5.1f} s{'' if t.lane_wait_p95_ms <= target_ms else '  over'}"
         )
 
 
 def _draw(trials: Sequence[Measured], setting: Setting, target_ms: float, held: int, path: Path) -> None:
-    import matplotlib as mpl  # noqa: PLC0415 -- it takes a second to import and few runs draw
-    from matplotlib.figure import Figure  # noqa: PLC0415
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
 
     mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "lanes", "font.size": 9, "font.family": "sans-serif"})
     canvas = Figure(figsize=(5.4, 2.9), layout="constrained")

@@ -59,7 +59,8 @@ class KyutaiSession:
         self._connected = True
         self._steps = 0
         self._taken = 0
-        self._pauses: tuple[float, ...] = (1.0,) * len(_PAUSES_S)
+        self._owed_spurts = 0
+        self._has_heads = False
         self._silent_from: int | None = 0
         self._captions = CaptionTrack(
             room=room or "",
@@ -107,12 +108,12 @@ class KyutaiSession:
         match event:
             case SpurtStarted():
                 self._silent_from = None
-                self._pauses = (0.0,) * len(_PAUSES_S)
+                self._owed_spurts += 1
             case SpurtEnded(at):
                 self._silent_from = at
             case Taken(samples=samples):
                 self._taken += samples
-                self._step_to(self._taken)
+                self._step_through_silence()
                 self._progressed.set()
 
     def said(self, events: Sequence[TrackEvent]) -> None:
@@ -126,10 +127,14 @@ class KyutaiSession:
                         self._send(kyutai.EndWord(seconds(event.end)))
                 case WordEnd(end):
                     self._send(kyutai.EndWord(seconds(end)))
-                case Pause(probabilities=probabilities) if probabilities and self._silent_from is None:
-                    self._pauses = probabilities
+                case Pause(at, probabilities) if len(probabilities) == len(_PAUSES_S):
+                    self._has_heads = True
+                    self._step_to(at, probabilities)
                 case ModelFailed(message):
                     self._send(kyutai.Error(message))
+                case Flushed(None):
+                    self._owed_spurts -= 1
+                    self._step_through_silence()
                 case Flushed(str(flush_id)) if flush_id.startswith(_MARKER):
                     self._send(kyutai.Marker(int(flush_id.removeprefix(_MARKER))))
         if _FINISHED in done:
@@ -151,14 +156,21 @@ class KyutaiSession:
             self._opus = OpusDecoder()
         return self._opus.decode(packet)
 
-    def _step_to(self, end: int) -> None:
-        """A `Step` for every 80 ms that have come: clients count them as time, silence included."""
+    def _step_through_silence(self) -> None:
+        """Steps for audio that no model hears, or whose model has no pause heads, by what the speech gate knows."""
+        if self._owed_spurts and self._has_heads:
+            return
+        while (self._steps + 1) * FRAME_SAMPLES <= self._taken:
+            silent_s = (
+                0.0 if self._silent_from is None else seconds((self._steps + 1) * FRAME_SAMPLES - self._silent_from)
+            )
+            self._step_to((self._steps + 1) * FRAME_SAMPLES, tuple(float(silent_s >= pause_s) for pause_s in _PAUSES_S))
+
+    def _step_to(self, end: int, pauses: tuple[float, ...]) -> None:
+        """A `Step` for every 80 ms up to media position `end`: clients count them as time, silence included."""
         while (self._steps + 1) * FRAME_SAMPLES <= end:
             self._steps += 1
-            if self._silent_from is not None:
-                silent_s = seconds(self._steps * FRAME_SAMPLES - self._silent_from)
-                self._pauses = tuple(float(silent_s >= pause_s) for pause_s in _PAUSES_S)
-            self._send(kyutai.Step(self._steps - 1, self._pauses, 0))
+            self._send(kyutai.Step(self._steps - 1, pauses, 0))
 
     def _emit(self, message: native.ServerMessage) -> None:
         if isinstance(message, native.Segment) and self._room is not None:

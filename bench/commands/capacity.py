@@ -6,6 +6,7 @@ import argparse
 import os
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from bench.capacity import search
 from bench.clips import AudioFormat
@@ -22,6 +23,25 @@ __all__ = ["add_to"]
 
 WARM_UP_S = 5.0
 _LEAST_WORDS = 0.9
+_KEPT = (
+    "word_latency_reported",
+    "word_latency_server",
+    "overhead",
+    "part_",
+    "first_partial_server",
+    "ttfs_server",
+    "transport",
+    "words",
+    "erasure_committed",
+    "troubles",
+    "audio_s",
+    "late_p99",
+    "held_up",
+    "server_",
+    "gpu_",
+)
+_KEPT_OF_SPEECH = ("word_latency", "shown_latency", "first_partial", "ttfs", "erasure", "wer")
+"""The speaking model says other words than were spoken, so what needs gold words means nothing of it."""
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -103,7 +123,9 @@ class _Search:
         }
         for name, value in row.items():
             self.columns[name].append(value)
-        self.runs.append(Run(run.name, run.figures, notes=run.notes))
+        kept = _KEPT if arguments.model == "speaking" else (*_KEPT, *_KEPT_OF_SPEECH)
+        figures = {name: figure for name, figure in run.figures.items() if name.startswith(kept)}
+        self.runs.append(Run(run.name, figures, notes=run.notes))
         console.print(
             f"{tracks:5d} tracks  p95 {reading(p95) if p95 else '-':>9}  {row['cores']:.2f} cores  "
             f"{words:.2f} words/s a track  late p99 {row['late_p99_ms']:.1f} ms  {'held' if held else 'not held'}"
@@ -124,9 +146,18 @@ def run(arguments: argparse.Namespace) -> int:
     if held:
         figures["server_cpu_per_track"] = exact(found.columns["cores"][place] / held, "s/s")
         figures["memory_per_track"] = exact(slope(found.columns["tracks"], found.columns["memory_mb"]), "MB")
-    summary = Run(f"{arguments.model}, {arguments.load}", figures, {"capacity": found.columns})
+    summary = Run(f"{Path(arguments.model).name}, {arguments.load}", figures, {"capacity": found.columns})
     console.print(f"holds {held} tracks with p95 of {title(figure)} under {target_ms:.0f} ms")
+    model = Path(arguments.model).name
     settings = {name: str(value) for name, value in vars(arguments).items() if name not in ("run", "command")}
+    by_tracks = [
+        run for _, run in sorted(zip(found.columns["tracks"], found.runs, strict=True), key=lambda one: one[0])
+    ]
     return finish(
-        Result("capacity", f"Capacity: {arguments.model}, {arguments.load}", settings, [summary, *found.runs])
+        Result(
+            f"capacity-{model}-{arguments.load}",
+            f"Capacity: {model}, {arguments.load}",
+            settings | {"model": model},
+            [summary, *by_tracks],
+        )
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import socket
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 from rich.table import Table
 
@@ -76,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = {
         "peer": arguments.peer_name,
         "protocol": arguments.peer_protocol,
-        "model": arguments.model,
+        "model": Path(arguments.model).name,
         "audio": f"{clip.name}, {clip.duration_s:.1f} s, 16 kHz PCM",
         "truth": clip.truth.made,
     }

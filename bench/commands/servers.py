@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from bench.clips import AudioFormat, Codec
 from bench.impair import Impairment
@@ -60,7 +61,12 @@ def target_of(arguments: argparse.Namespace) -> Iterator[tuple[Target, PeerServe
 
 
 def settings_of(arguments: argparse.Namespace) -> dict[str, str]:
-    """Every option as given, for the record; no key and no address."""
+    """Every option as given, for the record; no key, no address and no folder."""
     hidden = {"run", "key", "url", "events", "command"}
-    settings = {name: str(value) for name, value in vars(arguments).items() if name not in hidden and value is not None}
-    return settings | {"server": "started for this" if arguments.url is None else "given"}
+    settings = {
+        name: value.name if isinstance(value, Path) else str(value)
+        for name, value in vars(arguments).items()
+        if name not in hidden and value is not None
+    }
+    given = {"model": Path(arguments.model).name, "server": "started for this" if arguments.url is None else "given"}
+    return settings | given

@@ -7,6 +7,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 from bench.commands.console import console, finish, progress
 from bench.intervals import Figure, exact, slope
@@ -55,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         "minutes": str(minutes),
         "tracks": str(arguments.tracks),
         "took_s": f"{time.monotonic() - began_at:.0f}",
-        "model": arguments.model if arguments.real else "speaking",
+        "model": Path(arguments.model).name if arguments.real else "speaking",
     }
     kind = "in real time" if arguments.real else "in virtual time"
     name = "soak-real" if arguments.real else "soak"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from bench.clips import CLIP_RATE, two_cities
 from bench.commands.console import console, finish, progress
@@ -54,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         runs.append(Run(f"{lanes} lanes", figures))
     fitting = [n for n, mean in zip(columns["lanes"], columns["mean_ms"], strict=True) if mean <= FRAME_S * 1_000]
     summary = Run(name, {"lanes_in_time": exact(max(fitting, default=0), "lanes")}, {"step": columns})
-    settings = {"model": arguments.model, "steps": str(arguments.steps)}
+    settings = {"model": Path(arguments.model).name, "steps": str(arguments.steps)}
     return finish(Result("step", f"One step of {name}", settings, [summary, *runs]))
 
 

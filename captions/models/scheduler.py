@@ -242,7 +242,8 @@ class Scheduler:
         return lane
 
     def _grant(self, lane: Lane, t: Track, now: float) -> None:
-        self._take_back(lane)
+        if lane.track is not None:
+            self._take_back(lane)
         lane.track, t.lane = t, lane
         lane.lane_at = now
         t.waiting_since = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from bench.clips import AudioFormat
@@ -36,6 +38,17 @@ def test_nothing_is_said_before_its_audio() -> None:
     assert track.heard(script.words[0].gold.start - PACKET_S, 1.0) == []
     assert len(track.heard(script.duration_s, 2.0)) == len(moves(script, "t"))
     assert track.heard(script.duration_s, 3.0) == []
+
+
+def test_audio_that_comes_late_and_at_once_does_not_mix_the_script_up() -> None:
+    script = standard_script()
+    track = ScriptedTrack("r", "t", script)
+    due = track.heard(script.duration_s, 5.0)
+    assert track.finished(5.0) == due[-1][0]
+    assert [at for at, _ in due] == sorted(at for at, _ in due)
+    segments = [message for _, message in due if isinstance(message, native.Segment)]
+    for before, now in pairwise(segments):
+        assert now.id != before.id or now.words[: len(before.words)] == before.words
 
 
 def test_moves_are_in_order_of_time() -> None:

@@ -51,6 +51,12 @@ def words(said: list[list[LaneEvent]]) -> list[LaneWord]:
     return [event for events in said for event in events if isinstance(event, LaneWord)]
 
 
+@pytest.fixture(scope="module")
+def sentence(model: MoonshineModel) -> list[list[LaneEvent]]:
+    """What is said, step by step, of the first sentence."""
+    return hear(model, {0: frames(1.1, 4.7)})[0]
+
+
 def test_it_says_what_it_is(model: MoonshineModel) -> None:
     info = model.info
     assert (info.name, info.languages, info.lanes, info.delay_frames, info.feeds_silence) == (
@@ -62,10 +68,8 @@ def test_it_says_what_it_is(model: MoonshineModel) -> None:
     )
 
 
-def test_real_speech_becomes_words_that_are_never_taken_back(model: MoonshineModel) -> None:
-    heard = frames(1.1, 4.7)
-    [steps] = hear(model, {0: heard}).values()
-    committed = words(steps)
+def test_real_speech_becomes_words_that_are_never_taken_back(sentence: list[list[LaneEvent]]) -> None:
+    steps, committed = sentence, words(sentence)
     assert [spoken(w.text) for w in committed] == TRUTH.split()
     assert len(steps) > 3, "words come while the speech goes on, not only at its end"
     assert words(steps[:-1]), "and some of them committed"
@@ -73,31 +77,30 @@ def test_real_speech_becomes_words_that_are_never_taken_back(model: MoonshineMod
     edges = [edge for w in committed for edge in (w.start, w.end or 0)]
     assert edges == sorted(edges)
     assert edges[0] >= 0
-    assert edges[-1] <= len(heard) * FRAME_SAMPLES
+    assert edges[-1] <= samples_in(3.6)
 
 
-def test_word_times_are_where_the_words_are(model: MoonshineModel) -> None:
-    [steps] = hear(model, {0: frames(1.1, 4.7)}).values()
-    best = next(w for w in words(steps) if w.text.casefold().startswith("best"))
+def test_word_times_are_where_the_words_are(sentence: list[list[LaneEvent]]) -> None:
+    best = next(w for w in words(sentence) if w.text.casefold().startswith("best"))
     assert best.start == pytest.approx(samples_in(0.5), abs=samples_in(0.35))
 
 
 def test_lanes_do_not_hear_each_other(model: MoonshineModel) -> None:
-    one, other = frames(1.1, 3.0), frames(8.8, 10.8)
+    one, other = frames(1.1, 2.3), frames(8.8, 10.0)
     together = hear(model, {0: one, 1: other})
     assert [w.text for w in words(together[0])] == [w.text for w in words(hear(model, {0: one})[0])]
     assert [w.text for w in words(together[1])] == [w.text for w in words(hear(model, {1: other})[1])]
 
 
 def test_a_reset_lane_has_forgotten_what_it_heard(model: MoonshineModel) -> None:
-    fresh = [w.text for w in words(hear(model, {0: frames(8.8, 10.8)})[0])]
+    fresh = [w.text for w in words(hear(model, {0: frames(8.8, 10.0)})[0])]
     model.reset([0])
     batch = Batch.of(2, FRAME_SAMPLES)
     batch.active[0] = True
     for frame in frames(1.1, 1.5):
         batch.pcm[0] = frame
         model.step(batch)
-    assert [w.text for w in words(hear(model, {0: frames(8.8, 10.8)})[0])] == fresh
+    assert [w.text for w in words(hear(model, {0: frames(8.8, 10.0)})[0])] == fresh
 
 
 def test_silence_says_nothing(model: MoonshineModel) -> None:

@@ -207,9 +207,13 @@ async def test_who_speaks_is_not_taken_off_the_screen_by_who_begins(screen: Scre
     await screen.open("&speakers=1")
     screen.say("I was first", segment="a")
     await screen.shows("I was first")
+    await screen.evaluate(
+        "() => { window.first = document.querySelector('live-captions').shadowRoot.querySelector('.block') }"
+    )
     screen.say("But I", segment="b", who=BRUNO)
     screen.say("I was first and go on", segment="a")
     await screen.shows("I was first and go on")
+    assert await screen.evaluate("() => window.first.isConnected")
 
 
 @pytest.mark.parametrize(("text", "stays_ms"), [("Yes.", 1_500), ("twenty-one characters " * 3, 4_333)])

@@ -22,7 +22,7 @@ FAKE_MICROPHONE = (
     "--use-fake-ui-for-media-stream",
     f"--use-file-for-fake-audio-capture={CLIP}",
 )
-FIRST_WORDS_MS = 40_000
+FIRST_WORDS_MS = 60_000
 
 
 class SpeechServer:

@@ -62,10 +62,3 @@ async def test_sigterm_lets_the_last_words_out_and_closes_well(tmp_path: Path) -
         assert closed.value.rcvd.code == 1001
         async with asyncio.timeout(PATIENCE_S):
             assert await server.wait() == 0
-
-
-async def test_sigterm_with_nobody_there_ends_at_once(tmp_path: Path) -> None:
-    async with served(tmp_path) as (server, _):
-        server.terminate()
-        async with asyncio.timeout(PATIENCE_S):
-            assert await server.wait() == 0

@@ -20,7 +20,7 @@ from captions.models.moonshine import MoonshineModel
 from captions.server import Server
 from captions.types import FRAME_SAMPLES, SAMPLE_RATE, Pcm
 
-FIRST_SENTENCE = "it was the best of times it was the worst of times".split()
+FIRST_SENTENCE = ["it", "was", "the", "best", "of", "times", "it", "was", "the", "worst", "of", "times"]
 
 
 @asynccontextmanager
@@ -48,6 +48,13 @@ def audio(pcm: Pcm) -> bytes:
     return b"\x82\xa4type\xa5Audio\xa3pcm\xdc" + len(pcm).to_bytes(2) + floats.tobytes()
 
 
+def unpacked(payload: str | bytes) -> dict[str, Any]:
+    """One message of the server, which are all binary."""
+    assert isinstance(payload, bytes)
+    message: dict[str, Any] = msgspec.msgpack.decode(payload)
+    return message
+
+
 def words_of(messages: list[dict[str, Any]]) -> list[str]:
     return ["".join(c for c in m["text"].lower() if c.isalpha()) for m in messages if m["type"] == "Word"]
 
@@ -67,7 +74,7 @@ async def file_script(socket: ClientConnection, pcm: Pcm) -> list[dict[str, Any]
     sending = asyncio.create_task(send())
     said = []
     async for payload in socket:
-        said.append(msgspec.msgpack.decode(payload))
+        said.append(unpacked(payload))
         if said[-1]["type"] == "Marker":
             break
     sending.cancel()
@@ -92,7 +99,7 @@ async def test_a_step_for_every_frame_silence_included_and_pauses_that_grow_in_i
             await socket.send(audio(np.zeros(FRAME_SAMPLES, np.float32)))
         steps: list[dict[str, Any]] = []
         async for payload in socket:
-            message = msgspec.msgpack.decode(payload)
+            message = unpacked(payload)
             steps += [message] if message["type"] == "Step" else []
             if len(steps) == 50:
                 break
@@ -104,12 +111,12 @@ async def test_a_step_for_every_frame_silence_included_and_pauses_that_grow_in_i
 
 async def test_a_bad_message_is_an_error_and_the_socket_stays_open() -> None:
     async with serving() as address, connect(f"ws://{address}/api/asr-streaming") as socket:
-        assert msgspec.msgpack.decode(await socket.recv()) == {"type": "Ready"}
+        assert unpacked(await socket.recv()) == {"type": "Ready"}
         for bad in (b"\xc1", "text", msgspec.msgpack.encode({"type": "OggOpus", "data": b"RIFFRIFF"})):
             await socket.send(bad)
-            assert msgspec.msgpack.decode(await socket.recv())["type"] == "Error"
+            assert unpacked(await socket.recv())["type"] == "Error"
         await socket.send(msgspec.msgpack.encode({"type": "Marker", "id": 1}))
-        assert msgspec.msgpack.decode(await socket.recv()) == {"type": "Marker", "id": 1}
+        assert unpacked(await socket.recv()) == {"type": "Marker", "id": 1}
 
 
 @pytest.mark.parametrize("where", ["header", "query"])
@@ -121,7 +128,7 @@ async def test_a_key_in_the_header_or_the_query(where: str) -> None:
         assert refusal.value.response.status_code == 401
         headers = {"kyutai-api-key": "secret"} if where == "header" else {}
         async with connect(url if headers else f"{url}?auth_id=secret", additional_headers=headers) as socket:
-            assert msgspec.msgpack.decode(await socket.recv()) == {"type": "Ready"}
+            assert unpacked(await socket.recv()) == {"type": "Ready"}
 
 
 async def test_more_clients_than_lanes_are_all_heard() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ async def running() -> Server:
 async def test_an_egressed_track_is_captioned_for_its_room() -> None:
     server = await running()
     url = f"ws://127.0.0.1:{server.port}"
-    pcm = [(block * 32_767).astype("<i2").tobytes() for block, _ in zip(blocks(clip(), 960, 48_000), range(450), strict=False)]
+    pcm = [(block * 32_767).astype("<i2").tobytes() for block in islice(blocks(clip(), 960, 48_000), 450)]
     try:
         async with watch(url, "salle 1/été") as segments:
             query = "room=salle%201%2F%C3%A9t%C3%A9&track=TR_1&participant=PA_1&name=Ada"
@@ -47,7 +48,9 @@ async def test_an_egressed_track_is_captioned_for_its_room() -> None:
     assert segment.text.lower().startswith("it was the best of times")
 
 
-@pytest.mark.parametrize("query", ["", "room=r", "track=t", "room=r&track=t&sample_rate=1", "room=r&track=t&channels=9"])
+@pytest.mark.parametrize(
+    "query", ["", "room=r", "track=t", "room=r&track=t&sample_rate=1", "room=r&track=t&channels=9"]
+)
 async def test_a_query_that_does_not_say_what_is_needed_is_refused(query: str) -> None:
     server = await running()
     try:

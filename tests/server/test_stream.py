@@ -103,7 +103,7 @@ async def test_two_connections_may_use_the_same_track_name() -> None:
 
 @pytest.mark.parametrize(
     ("codec", "sample_rate", "channels"),
-    [("opus", OPUS_CLOCK, 1), ("pcm_s16le", 48_000, 2), ("pcm_f32le", 16_000, 1), ("pcm_s16le", 44_100, 1)],
+    [("opus", OPUS_CLOCK, 1), ("pcm_s16le", 48_000, 2), ("pcm_f32le", 44_100, 1)],
 )
 async def test_real_speech_however_it_is_carried(codec: Codec, sample_rate: int, channels: int) -> None:
     pcm = dickens(0.8, 2.8, sample_rate)

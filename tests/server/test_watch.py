@@ -186,7 +186,8 @@ async def test_a_watcher_that_leaves_is_forgotten(served: Served) -> None:
 
 
 async def test_a_publisher_is_not_held_up_by_its_watchers(served: Served) -> None:
-    async with served.talker() as client, connect(room(served), proxy=None, max_queue=1):
+    async with served.talker() as client, connect(room(served), proxy=None, max_queue=1) as watcher:
         await client.say("t1", saying(1, 2, 3))
         await client.send(Ping("1"))
         await client.hear(Pong)
+        watcher.transport.abort()

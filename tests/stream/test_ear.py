@@ -43,7 +43,7 @@ def test_four_packets_make_a_frame_that_arrived_with_the_last_of_them() -> None:
     frames, _ = hear(ear(), [packet(n, (n + 1) / 10) for n in range(4)])
     (frame,) = frames
     assert (frame.start, frame.arrived_at) == (0, 0.06)
-    np.testing.assert_array_equal(frame.pcm, np.repeat(np.float32([0.1, 0.2, 0.3, 0.4]), PACKET))
+    np.testing.assert_array_equal(frame.pcm, np.repeat(np.array([0.1, 0.2, 0.3, 0.4], np.float32), PACKET))
 
 
 def test_chunks_cover_the_track_without_a_gap() -> None:
@@ -61,7 +61,7 @@ def test_however_the_audio_is_cut_it_is_all_there(sizes: list[int]) -> None:
     track = ear()
     frames, _ = hear(track, [Packet(cut.tobytes(), 0.0) for cut in cuts])
     last = track.finish(0.0)
-    heard = np.concatenate([f.pcm for f in [*frames, *([] if last is None else [last])]] or [np.empty(0)])
+    heard = np.concatenate([f.pcm for f in [*frames, *([] if last is None else [last])]] or [np.empty(0, np.float32)])
     np.testing.assert_array_equal(heard[: len(pcm)], pcm)
     assert not heard[len(pcm) :].any()
     assert [f.start for f in frames] == [n * FRAME_SAMPLES for n in range(len(frames))]

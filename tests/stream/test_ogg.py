@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 
 import av
 import numpy as np
@@ -41,7 +42,7 @@ def test_all_packets_and_no_headers() -> None:
 def test_cut_anywhere(cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), len(OGG)]
     reader = OggReader()
-    packets = [p for start, end in zip(edges, edges[1:], strict=False) for p in reader.feed(OGG[start:end])]
+    packets = [p for start, end in itertools.pairwise(edges) for p in reader.feed(OGG[start:end])]
     assert packets == PACKETS
 
 

@@ -48,7 +48,7 @@ class _Rows:
 class LmStep:
     """The language model of `lanes` lanes. Call `reset` for a lane before its first step.
 
-    On CUDA every step runs all lanes over the full context, since a graph has fixed shapes; the second call captures it.
+    On CUDA every step runs all lanes over the full context, since a graph has fixed shapes; the second is captured.
     """
 
     def __init__(self, lm: LMModel, lanes: int) -> None:

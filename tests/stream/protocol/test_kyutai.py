@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import msgspec
 import numpy as np
 import pytest
@@ -79,10 +81,8 @@ def test_bad_messages_have_a_name(data: bytes) -> None:
 
 @given(st.binary(max_size=64) | st.binary(max_size=64).map(lambda b: b"\x82\xa4type\xa5Audio\xa3pcm" + b))
 def test_nothing_else_is_ever_raised(data: bytes) -> None:
-    try:
+    with suppress(kyutai.KyutaiProtocolError):
         kyutai.decode(data)
-    except kyutai.KyutaiProtocolError as error:
-        assert str(error)
 
 
 @pytest.mark.parametrize(

@@ -505,7 +505,6 @@ def test_the_public_names() -> None:
         "bad_audio",
         "too_many_tracks",
         "overloaded",
-        "forbidden",
         "model_failed",
         "not_resumable",
         "draining",

@@ -1,0 +1,90 @@
+/** A WebSocket that comes back by itself. */
+
+const FIRST_WAIT_MS = 500;
+const LONGEST_WAIT_MS = 8_000;
+
+/**
+ * Call `open`, later `close`; in between it reconnects, waiting longer each time, at once when the network is back.
+ * `on.open(socket)`, `on.message(data)` and `on.lost(closeCode)` are called; `lost` once for each failed try as well.
+ */
+export class Socket {
+  #url;
+  #protocols;
+  #on;
+  #socket = null;
+  #tries = 0;
+  #timer = 0;
+  #online = () => this.#retryNow();
+  #offline = () => this.#socket?.close();
+
+  /** `url()` is asked anew at each try. */
+  constructor(url, protocols, on) {
+    this.#url = url;
+    this.#protocols = protocols;
+    this.#on = on;
+  }
+
+  get ready() {
+    return this.#socket?.readyState === WebSocket.OPEN;
+  }
+
+  /** Bytes that wait to leave. */
+  get pending() {
+    return this.#socket?.bufferedAmount ?? 0;
+  }
+
+  open() {
+    addEventListener("online", this.#online);
+    addEventListener("offline", this.#offline);
+    this.#connect();
+  }
+
+  close() {
+    removeEventListener("online", this.#online);
+    removeEventListener("offline", this.#offline);
+    clearTimeout(this.#timer);
+    const socket = this.#socket;
+    this.#socket = null;
+    socket?.close();
+  }
+
+  send(data) {
+    if (this.ready) this.#socket.send(data);
+  }
+
+  #connect() {
+    const socket = new WebSocket(this.#url(), this.#protocols);
+    socket.binaryType = "arraybuffer";
+    this.#socket = socket;
+    socket.onopen = () => {
+      if (socket !== this.#socket) return;
+      this.#tries = 0;
+      this.#on.open();
+    };
+    socket.onmessage = ({ data }) => {
+      if (socket === this.#socket) this.#on.message(data);
+    };
+    socket.onclose = ({ code }) => {
+      if (socket !== this.#socket) return;
+      // Not all clients may come back at the same moment after a restart of the server.
+      const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.#tries++) * (0.75 + Math.random() / 2);
+      this.#timer = setTimeout(() => this.#connect(), wait);
+      this.#on.lost(code);
+    };
+  }
+
+  #retryNow() {
+    if (this.#socket?.readyState !== WebSocket.CLOSED) return;
+    clearTimeout(this.#timer);
+    this.#tries = 0;
+    this.#connect();
+  }
+}
+
+/** The WebSocket address of a route of the server at `base`. Browsers cannot set headers, so the key goes along. */
+export function socketUrl(base, route, key) {
+  const url = new URL(route, base);
+  url.protocol = url.protocol.replace("http", "ws");
+  if (key) url.searchParams.set("key", key);
+  return url.href;
+}

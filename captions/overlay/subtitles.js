@@ -1,0 +1,50 @@
+/** What was said, as a file: WebVTT (https://www.w3.org/TR/webvtt1/), SRT or text. Times count from the first words. */
+
+import { speakerOf } from "./transcript.js";
+
+const SHORTEST_CUE_MS = 1_000;
+
+export const FILE_TYPES = { vtt: "text/vtt", srt: "application/x-subrip", txt: "text/plain" };
+
+/** Cues {speaker, text, from, to} in ms, in order of time. */
+export function cuesOf(transcript) {
+  const cues = transcript.finals.map((segment) => ({
+    speaker: speakerOf(segment),
+    text: segment.text,
+    from: transcript.at(segment, segment.start),
+    to: transcript.at(segment, segment.end),
+  }));
+  cues.sort((a, b) => a.from - b.from);
+  const origin = cues[0]?.from ?? 0;
+  return cues.map((cue) => {
+    const from = cue.from - origin;
+    return { ...cue, from, to: Math.max(cue.to - origin, from + SHORTEST_CUE_MS) };
+  });
+}
+
+const RENDER = {
+  txt: (cues) => cues.map(({ speaker, text }) => `${speaker}: ${text}\n`).join(""),
+  srt: (cues) =>
+    cues.map((cue, i) => `${i + 1}\n${span(cue, ",")}\n${cue.speaker}: ${cue.text}\n`).join("\n"),
+  vtt: (cues) =>
+    ["WEBVTT\n", ...cues.map((cue) => `${span(cue, ".")}\n<v ${escape(cue.speaker)}>${escape(cue.text)}\n`)].join("\n"),
+};
+
+/** `form`: "vtt", "srt" or "txt". */
+export function render(cues, form) {
+  return RENDER[form](cues);
+}
+
+function span({ from, to }, point) {
+  return `${clock(from, point)} --> ${clock(to, point)}`;
+}
+
+function clock(ms, point) {
+  const whole = new Date(Math.round(ms)).toISOString();
+  const hours = String(Math.floor(Math.round(ms) / 3_600_000)).padStart(2, "0");
+  return `${hours}:${whole.slice(14, 19)}${point}${whole.slice(20, 23)}`;
+}
+
+function escape(text) {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+}

@@ -1,0 +1,34 @@
+/** The key in the page's address: taken out of it at once, so that it stays in no history, bookmark or screenshot. */
+
+const STORE = "captions.key";
+
+/** From `?key=`, `#key=` or what this tab was given before; "" if none. */
+export function takeToken() {
+  const url = new URL(location.href);
+  const fragment = new URLSearchParams(url.hash.slice(1));
+  const given = url.searchParams.get("key") ?? fragment.get("key");
+  if (given === null) return remembered();
+  url.searchParams.delete("key");
+  fragment.delete("key");
+  url.hash = fragment.toString();
+  history.replaceState(history.state, "", url);
+  rememberToken(given);
+  return given;
+}
+
+/** Keep it until the tab is closed. */
+export function rememberToken(token) {
+  try {
+    sessionStorage.setItem(STORE, token);
+  } catch {
+    // Storage is closed to us: it then has to be given again after a reload.
+  }
+}
+
+function remembered() {
+  try {
+    return sessionStorage.getItem(STORE) ?? "";
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,1 @@
+"""How the small checkpoint in `captions/models/digits` was made, kept so that it can be made again."""
