@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from captions.config import Config
-from captions.engine import lane_policy
+from captions.engine import gate_policy, lane_policy
 from captions.listener import Finish, Listener, Open, Pace, Sound
 from captions.models.model import Model
 from captions.models.runner import Results, Runner
@@ -13,7 +13,7 @@ from captions.models.scheduler import Scheduler
 from captions.stream.decode import Decoder
 from captions.stream.timeline import Packet
 from captions.types import Word
-from captions.vad.gate import GatePolicy, SpurtStarted
+from captions.vad.gate import SpurtStarted
 from captions.vad.silero import SileroVad
 
 __all__ = ["Pipeline"]
@@ -28,7 +28,7 @@ class Pipeline:
         self.words: list[Word] = []
         self.spurts: list[float] = []
         self._now = 0.0
-        policy = GatePolicy(config.vad.onset, config.vad.release, config.vad.onset_s, config.vad.hangover_s)
+        policy = gate_policy(model, config)
         self._runner = Runner(model, Scheduler(lane_policy(model, config)), self._said, self._clock)
         self._listener = Listener(SileroVad(), policy, lambda _turn: None, self._clock, skips_silence=skip_silence)
         self._tracks = 0

@@ -77,13 +77,14 @@ class ModelConfig(_Section, frozen=True):
 class VadConfig(_Section, frozen=True):
     """The detector's thresholds and how long speech must rise and fall to count; see captions/vad/gate.py.
 
-    `skip_silence`: packets that are silent by cheaper evidence are not decoded; see captions/vad/evidence.py.
+    `hangover_s` 0: what suits the model. `skip_silence`: packets that are silent by cheaper evidence are not decoded; see
+    captions/vad/evidence.py.
     """
 
     onset: Probability = 0.5
     release: Probability = 0.35
     onset_s: Seconds = 0.064
-    hangover_s: Seconds = 0.4
+    hangover_s: Seconds = 0.0
     skip_silence: bool = True
 
 

@@ -24,7 +24,7 @@ from captions.types import Gap, TrackEvent, frames_in
 from captions.vad.gate import GatePolicy
 from captions.vad.silero import SileroVad
 
-__all__ = ["Engine", "TrackSink", "lane_policy"]
+__all__ = ["Engine", "TrackSink", "gate_policy", "lane_policy"]
 
 T = TypeVar("T")
 
@@ -49,12 +49,11 @@ class Engine:
         self._idle = asyncio.Event()
         self._idle.set()
         self._loop: asyncio.AbstractEventLoop | None = None
-        vad = config.vad
-        gate = GatePolicy(vad.onset, vad.release, vad.onset_s, vad.hangover_s)
+        gate = gate_policy(model, config)
         pending = int(config.limits.pending_audio_s * 50)
         self._runner = Runner(model, Scheduler(lane_policy(model, config)), self._on_results, clock)
         self._listener = Listener(
-            SileroVad(), gate, self._on_turn, clock, max_pending_packets=pending, skips_silence=vad.skip_silence
+            SileroVad(), gate, self._on_turn, clock, max_pending_packets=pending, skips_silence=config.vad.skip_silence
         )
         metrics.lanes.set(model.info.lanes)
 
@@ -165,6 +164,12 @@ class Engine:
         metrics.stalls.inc(report.stalled)
         for wait_s in report.lane_waits_s:
             metrics.lane_wait_seconds.observe(wait_s)
+
+
+def gate_policy(model: Model, config: Config) -> GatePolicy:
+    """The speech gate that a model and the configuration ask for."""
+    vad = config.vad
+    return GatePolicy(vad.onset, vad.release, vad.onset_s, vad.hangover_s or model.info.hangover_s)
 
 
 def lane_policy(model: Model, config: Config) -> LanePolicy:

@@ -16,7 +16,7 @@ PASSES = (
     "latency",
     "accuracy --conditions noise loss apart --seconds 21",
     "step --lanes 1 2 4 --steps 100",
-    "capacity --model speaking --first 16 --most 256 --seconds 12",
+    "capacity --model speaking --first 32 --most 128 --seconds 12 --urgent",
     "capacity --first 2 --most 16 --seconds 20",
     "soak --minutes 10",
     "report",

@@ -41,7 +41,8 @@ class ModelInfo:
     `delay_frames`: how far text runs behind audio. `prefix_frames`: silence a fresh lane is fed before its first
     audio. `flush_frames`: silence that brings the last words out. `feeds_silence`: whether a lane in use is
     stepped through its track's silence too (it costs a GPU nothing) or frozen meanwhile. `can_stall`: it is known to
-    fall silent now and then, and hears again once its lane is reset.
+    fall silent now and then, and hears again once its lane is reset. `hangover_s`: silence that ends a spurt, unless
+    configured otherwise; a model that gives words all along needs no early end, and hears better without one.
     """
 
     name: str
@@ -52,6 +53,7 @@ class ModelInfo:
     flush_frames: int
     feeds_silence: bool
     can_stall: bool = False
+    hangover_s: float = 0.4
 
 
 @dataclass(slots=True)

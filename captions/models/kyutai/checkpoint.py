@@ -34,7 +34,7 @@ CLOSING_FRAMES = 2
 """A flush's frames beyond the delay: the delay's fraction of a frame, and the step on which a last word closes."""
 
 DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
-LANGUAGES = {"stt-1b-en_fr": ("en", "fr"), "stt-2.6b-en": ("en",)}
+LANGUAGES = {"stt-1b-en_fr": ("en", "fr"), "stt-2.6b-en": ("en",), "digits": ("en",)}
 UNKNOWN_LANGUAGE = ("und",)
 
 

