@@ -77,8 +77,8 @@ class ModelConfig(_Section, frozen=True):
 class VadConfig(_Section, frozen=True):
     """The detector's thresholds and how long speech must rise and fall to count; see captions/vad/gate.py.
 
-    `hangover_s` 0: what suits the model. `skip_silence`: packets that are silent by cheaper evidence are not decoded; see
-    captions/vad/evidence.py.
+    `hangover_s` 0: what suits the model. `skip_silence`: packets that are silent by cheaper evidence are not decoded;
+    see captions/vad/evidence.py.
     """
 
     onset: Probability = 0.5
