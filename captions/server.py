@@ -48,6 +48,8 @@ _PUBLISHING: dict[str, Literal["native", "kyutai", "livekit"]] = {
     _KYUTAI_PATH: "kyutai",
     "/v1/livekit": "livekit",
 }
+_MOST_QUEUED_FRAMES = 128
+"""Frames read ahead of a connection's handler: an SFU's socket carries a burst of every track's packets each 20 ms."""
 _GOING_AWAY = 1001
 _TRY_LATER = 1013
 _HOUSEKEEPING_S = 10.0
@@ -141,6 +143,7 @@ class Server:
             create_connection=_Connection,
             compression=None,
             max_size=limits.message_bytes,
+            max_queue=_MOST_QUEUED_FRAMES,
             ping_interval=20,
             ping_timeout=20,
             server_header=None,
