@@ -3,8 +3,8 @@
 `python -m bench.simulate` prints participants per lane against the wait for a lane, and finds by bisection how many
 participants are held. What is simulated:
 
-- People talk as `bench.meetings` says; the gate opens `GATE_ONSET_S` after they start, and closes its hangover after
-  they stop.
+- People talk as `bench.meetings` says; the gate opens `GATE_ONSET_S` after they start, and closes `hangover_s` after
+  they stop, unless they go on meanwhile.
 - A frame of each track arrives every 80 ms, each track at its own phase; a muted one sends nothing.
 - A step takes `step_s`, however many lanes it has, and begins as soon as a lane has a frame and the last step is done.
 """
@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.meetings import GATE_HANGOVER_S, Attendee, Meeting, meetings
+from bench.meetings import Attendee, Interval, Meeting, meetings
 from captions.models.scheduler import LanePolicy, Plan, Scheduler
 from captions.types import FRAME_S, FRAME_SAMPLES, Frame, Pcm, frames_in
 
@@ -47,6 +47,7 @@ class Setting:
     preroll_frames: int = 8
     backlog_frames: int = 250
     spare_lanes: int = 8
+    hangover_s: float = 0.8
 
     @property
     def policy(self) -> LanePolicy:
@@ -141,10 +142,8 @@ class _Simulation:
                 track = _Track(len(self._tracks), chance.uniform(0, FRAME_S), one)
                 self._tracks.append(track)
                 self._scheduler.open(track.id, meeting.room)
-                for spurt in one.spurts:
-                    closes_at = spurt.end_s + GATE_HANGOVER_S
-                    gates.append((min(spurt.start_s + GATE_ONSET_S, closes_at), True, track.id))
-                    gates.append((closes_at, False, track.id))
+                for opens_at, closes_at in _gated(one.spurts, setting.hangover_s):
+                    gates += [(opens_at, True, track.id), (closes_at, False, track.id)]
         self._gates = sorted(gates)
 
     def run(self) -> Measured:
@@ -227,6 +226,17 @@ class _Simulation:
         )
 
 
+def _gated(spurts: Sequence[Interval], hangover_s: float) -> list[tuple[float, float]]:
+    """When the gate opens and closes; a pause shorter than the hangover does not close it."""
+    gated: list[tuple[float, float]] = []
+    for spurt in spurts:
+        opens_at, closes_at = spurt.start_s + min(GATE_ONSET_S, hangover_s), spurt.end_s + hangover_s
+        if gated and spurt.start_s < gated[-1][1]:
+            opens_at = gated.pop()[0]
+        gated.append((opens_at, closes_at))
+    return gated
+
+
 def simulate(rooms: int, setting: Setting) -> Measured:
     """So many rooms of `setting.people` each."""
     return _Simulation(meetings(rooms, setting.people, setting.duration_s, setting.seed), setting).run()
@@ -260,6 +270,7 @@ def main(argv: list[str] | None = None) -> int:
         prefix_frames=frames_in(arguments.prefix_s),
         flush_frames=arguments.flush_frames,
         spare_lanes=arguments.spare_lanes,
+        hangover_s=arguments.hangover_s,
     )
     if arguments.rooms:
         trials = [simulate(count, setting) for count in arguments.rooms]
@@ -294,6 +305,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--prefix-s", type=float, default=1.0, help="silence a lane hears first (default 1)")
     parser.add_argument("--flush-frames", type=int, default=7)
     parser.add_argument("--spare-lanes", type=int, default=8, help="kept free and primed (default 8)")
+    parser.add_argument(
+        "--hangover-s", type=float, default=0.8, help="silence that ends a spurt (default 0.8, Kyutai's)"
+    )
     parser.add_argument("--target-ms", type=float, default=100.0, help="p95 lane wait that is held (default 100)")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="PNG or SVG, by the name's end")

@@ -174,11 +174,11 @@ class Scheduler:
         self._resolved = []
         if self._waiting:
             self._serve(now, plan)
+        if self.policy.spare_lanes:
+            self._keep_spares()
         for lane in self._lanes:
             if lane.track is not None:
                 self._plan_lane(lane, lane.track, now, plan)
-        if self.policy.spare_lanes:
-            self._keep_spares()
         self._make_ready(plan, now)
         for t in self._news.values():
             if t.dropped is not None:

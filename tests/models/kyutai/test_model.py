@@ -45,6 +45,8 @@ def test_what_the_service_is_told(model: KyutaiModel) -> None:
         prefix_frames=13,
         flush_frames=8,
         feeds_silence=False,
+        can_stall=True,
+        hangover_s=0.8,
     )
 
 
