@@ -4,11 +4,12 @@ A spurt is what the speech gate sees: a stretch of one person's speech in which 
 All times are seconds from the meeting's start. The figures, and where they come from:
 
 - **Between speakers** 40% of intervals are overlaps (Heldner and Edlund 2010, Pauses, gaps and overlaps in
-  conversations, J. Phonetics 38). Gaps are most often about 200 ms long, in ten languages (Stivers et al. 2009,
-  Universals and cultural variation in turn-taking, PNAS 106). Overlaps at a change of speaker have a median of 0.2 s
-  and a mean of 0.28 s; stretches of speech a median of 1.2 s and a mean of 1.7 s (Levinson and Torreira 2015, Timing
-  in turn-taking, Frontiers in Psychology 6, on Switchboard). All are skewed as a log-normal is, whose two parameters
-  follow from mean and median.
+  conversations, J. Phonetics 38); backchannels change speakers too, so fewer turns than that are made to overlap
+  here. Gaps are most often about 200 ms long, in ten languages (Stivers et al. 2009, Universals and cultural
+  variation in turn-taking, PNAS 106). Overlaps at a change of speaker have a median of 0.2 s and a mean of 0.28 s;
+  stretches of speech a median of 1.2 s and a mean of 1.7 s (Levinson and Torreira 2015, Timing in turn-taking,
+  Frontiers in Psychology 6, on Switchboard). All are skewed as a log-normal is, whose two parameters follow from
+  mean and median.
 - **Pauses within a turn** have three modes: brief (under 200 ms), medium (to 1 s) and, in spontaneous speech alone,
   long (Campione and Véronis 2002, A large-scale multilingual study of silent pause duration, Speech Prosody).
 - **Backchannels** ("mm-hm": Yngve 1970, On getting a word in edgewise; Ward and Tsukahara 2000, Prosodic features
@@ -21,8 +22,8 @@ All times are seconds from the meeting's start. The figures, and where they come
   of participation in small groups, American Sociological Review 17), and the last speaker but one is the likeliest
   next (Parker 1988, Speaking turns in small group interaction, J. Personality and Social Psychology 54).
 
-Assumed, for want of a source: phrases a turn, lapses, the weights of the three pauses, and that most people mute
-themselves when they have been silent for a while.
+Assumed, for want of a source: phrases a turn, attempts at the floor, lapses, the weights of the three pauses, how
+fast shares fall off, and that most people mute themselves when they have been silent for a while.
 """
 
 from __future__ import annotations
@@ -36,12 +37,12 @@ from statistics import fmean, median
 
 __all__ = ["Attendee", "Interval", "Meeting", "Statistics", "meetings", "statistics"]
 
-OVERLAPS_AT_CHANGES = 0.40
 BACKCHANNELS_PER_UTTERANCE = 0.19
 GATE_HANGOVER_S = 0.4
 
 _PHRASES_A_TURN = 3.0
-_ATTEMPTS_A_PHRASE = 0.06
+_OVERLAPS_A_TURN = 0.25
+_ATTEMPTS_A_PHRASE = 0.07
 _LAPSES = 0.06
 _LAPSE_MEAN_S = 3.0
 _PARTICIPATION_RATIO = 0.75
@@ -233,7 +234,7 @@ class _Room:
 
     def _offset_s(self) -> float:
         """From the end of a turn to the start of the next; negative where they overlap."""
-        if self._chance.random() < OVERLAPS_AT_CHANGES:
+        if self._chance.random() < _OVERLAPS_A_TURN:
             return -_OVERLAP.draw_s(self._chance)
         if self._chance.random() < _LAPSES:
             return self._chance.expovariate(1 / _LAPSE_MEAN_S)

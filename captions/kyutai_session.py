@@ -60,7 +60,7 @@ class KyutaiSession:
         self._steps = 0
         self._taken = 0
         self._owed_spurts = 0
-        self._has_heads = False
+        self._has_heads = service.engine.model.info.pause_heads == len(_PAUSES_S)
         self._silent_from: int | None = 0
         self._captions = CaptionTrack(
             room=room or "",
@@ -127,8 +127,7 @@ class KyutaiSession:
                         self._send(kyutai.EndWord(seconds(event.end)))
                 case WordEnd(end):
                     self._send(kyutai.EndWord(seconds(end)))
-                case Pause(at, probabilities) if len(probabilities) == len(_PAUSES_S):
-                    self._has_heads = True
+                case Pause(at, probabilities) if self._has_heads:
                     self._step_to(at, probabilities)
                 case ModelFailed(message):
                     self._send(kyutai.Error(message))

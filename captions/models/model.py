@@ -43,6 +43,7 @@ class ModelInfo:
     stepped through its track's silence too (it costs a GPU nothing) or frozen meanwhile. `can_stall`: it is known to
     fall silent now and then, and hears again once its lane is reset. `hangover_s`: silence that ends a spurt, unless
     configured otherwise; a model that gives words all along needs no early end, and hears better without one.
+    `pause_heads`: how many probabilities each step's `LanePause` has; 0 for a model that gives none.
     """
 
     name: str
@@ -54,6 +55,7 @@ class ModelInfo:
     feeds_silence: bool
     can_stall: bool = False
     hangover_s: float = 0.4
+    pause_heads: int = 0
 
 
 @dataclass(slots=True)

@@ -47,6 +47,7 @@ class KyutaiModel:
             feeds_silence=device.type == "cuda",
             can_stall=True,
             hangover_s=HANGOVER_S,
+            pause_heads=checkpoint.pause_heads,
         )
         self._device = device
         tokenizer = checkpoint.load_tokenizer()

@@ -47,6 +47,7 @@ def test_what_the_service_is_told(model: KyutaiModel) -> None:
         feeds_silence=False,
         can_stall=True,
         hangover_s=0.8,
+        pause_heads=4,
     )
 
 
