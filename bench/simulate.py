@@ -337,7 +337,7 @@ def _draw(trials: Sequence[Measured], setting: Setting, target_ms: float, held: 
         axes.plot(ratio, [getattr(t, f"lane_wait_{name}_ms") for t in trials], ".-", color=colour, label=name)
     axes.axhline(target_ms, linestyle="--", linewidth=1, color="#5b6770")
     axes.axvline(held / setting.lanes, linestyle=":", linewidth=1, color="#5b6770")
-    axes.annotate(f"{held} participants ", (held / setting.lanes, target_ms), ha="right", va="bottom")
+    axes.annotate(f" {held} participants held", (held / setting.lanes, 3))
     axes.set(
         xlabel=f"participants per lane ({setting.lanes} lanes, {setting.people} in a room)", ylabel="lane wait, ms"
     )

@@ -22,6 +22,7 @@ from captions.stream.protocol.native import Error, Participant, Segment, Stopped
 __all__ = ["TWO_CITIES", "add_to", "clip"]
 
 PACKET_S = 0.02
+ROOM = "demo"
 TRACK = "dickens"
 
 TWO_CITIES = (
@@ -57,9 +58,11 @@ async def _run(arguments: argparse.Namespace) -> int:
     tally = Tally(TWO_CITIES)
     console.print("[dim]starting a server ...[/]" if arguments.url is None else f"[dim]{arguments.url}[/]")
     async with server_at(arguments.url, arguments.model) as url, Client(url, arguments.key) as client:
+        page = url.replace("ws", "http", 1)
+        console.print(f"[dim]the same in a browser: {page}/overlay?room={ROOM}[/]")
         console.print("[dim]A Tale of Two Cities, in real time, 20 ms Opus packets; tentative words are dim[/]\n")
         reader = Participant(id=TRACK, name="Reader")
-        await client.start("demo", TRACK, "opus", OPUS_CLOCK, participant=reader)
+        await client.start(ROOM, TRACK, "opus", OPUS_CLOCK, participant=reader)
         sending = asyncio.create_task(_send(client))
         loop = asyncio.get_running_loop()
         with CaptionView(console) as view:
