@@ -1,4 +1,4 @@
-"""Plots of results as SVG text: the only module that imports matplotlib."""
+"""Plots of results as SVG text, with matplotlib."""
 
 from __future__ import annotations
 

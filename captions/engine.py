@@ -28,6 +28,9 @@ __all__ = ["Engine", "TrackSink", "gate_policy", "lane_policy"]
 
 T = TypeVar("T")
 
+SPARE_SHARE = 8
+"""One lane in eight is kept primed where priming takes steps: by bench/simulate.py, more buys nothing."""
+
 
 class TrackSink(Protocol):
     """Where a track's results go, on the event loop."""
@@ -183,4 +186,5 @@ def lane_policy(model: Model, config: Config) -> LanePolicy:
         backlog_frames=max(frames_in(lanes.backlog_s), frames_in(lanes.preroll_s)),
         stall_frames=frames_in(lanes.stall_s) + info.delay_frames if info.can_stall and lanes.stall_s else 0,
         feeds_silence=info.feeds_silence,
+        spare_lanes=info.lanes // SPARE_SHARE if info.feeds_silence and info.prefix_frames else 0,
     )

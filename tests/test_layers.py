@@ -64,7 +64,7 @@ def test_stages_know_nothing_of_sockets_threads_or_clocks(module: str) -> None:
     assert {name for name in imports(path) if name.startswith(ABOVE_STAGES)} == set()
 
 
-@pytest.mark.parametrize("module", ["models/scheduler.py", "models/trace.py", "models/agreement.py"])
+@pytest.mark.parametrize("module", ["models/scheduler.py", "models/lanes.py", "models/trace.py", "models/agreement.py"])
 def test_what_is_pure_in_the_models_stays_so(module: str) -> None:
     assert packages(MODULES[module]) & (NO_STAGE | {"numpy", "torch"}) == set()
 
