@@ -21,7 +21,7 @@ from bench.truth import Spurt, Truth
 
 __all__ = ["PARTS", "Samples", "figures", "measure", "pooled"]
 
-PARTS = ("buffer", "lane_wait", "queue", "model_delay", "compute", "send")
+PARTS = ("buffer", "model_delay", "lane_wait", "queue", "compute", "send")
 """What a server may say its word_latency is made of; they add up."""
 
 BOUNDARY_PAUSE_S = 0.7

@@ -35,7 +35,7 @@ class Metrics:
         )
         self.word_latency_part_seconds = Histogram(
             "captions_word_latency_part_seconds",
-            "The parts of word latency: buffer, lane_wait, queue, model_delay, compute, send",
+            "The parts of word latency: buffer, model_delay, lane_wait, queue, compute, send",
             ["part"],
             buckets=(0.001, *_AROUND_A_FRAME),
             registry=r,

@@ -225,7 +225,7 @@ class CaptionTrack:
             metrics.word_latency_part_seconds.labels(part=part).observe(getattr(parts, part))
 
 
-_PARTS = ("buffer", "lane_wait", "queue", "model_delay", "compute", "send")
+_PARTS = ("buffer", "model_delay", "lane_wait", "queue", "compute", "send")
 
 
 def _in_ms(parts: WordLatency) -> dict[str, float]:

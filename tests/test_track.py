@@ -37,7 +37,7 @@ from captions.types import (
 from captions.vad.gate import SpurtEnded, SpurtStarted
 
 ZOE = Participant("p1", "Zoé")
-PARTS = ("buffer", "lane_wait", "queue", "model_delay", "compute", "send")
+PARTS = ("buffer", "model_delay", "lane_wait", "queue", "compute", "send")
 
 
 class Stage:
@@ -180,7 +180,7 @@ def test_the_latency_block_is_that_of_the_newest_word_and_adds_up() -> None:
     stage = Stage()
     stage.arrived(0.0, 1.0, at=11.0)
     stage.arrived(1.0, 1.2, at=11.2)
-    timing = WordTiming(frame_at=11.24, lane_at=11.24, step_at=11.26, emit_step_at=11.76, emitted_at=11.80)
+    timing = WordTiming(frame_at=11.24, ahead_at=11.74, lane_at=11.74, step_at=11.76, emitted_at=11.80)
     [segment] = stage.say(word("Old", 0.1, 0.2, WordTiming(1, 1, 1, 1, 1)), word("It", 1.0, 1.2, timing), at=11.81)
     assert segment.latency == Latency(
         word_latency=610.0, buffer=40.0, lane_wait=0.0, queue=20.0, model_delay=500.0, compute=40.0, send=10.0
@@ -193,10 +193,9 @@ def test_the_latency_block_is_that_of_the_newest_word_and_adds_up() -> None:
 @given(st.lists(st.floats(0, 100), min_size=7, max_size=7).map(sorted))
 def test_the_parts_still_add_up_after_rounding(moments: list[float]) -> None:
     stage = Stage()
-    arrived_at, frame_at, lane_at, step_at, emit_step_at, emitted_at, sent_at = moments
+    arrived_at, *timing, sent_at = moments
     stage.arrived(0.0, 1.2, at=arrived_at)
-    timing = WordTiming(frame_at, lane_at, step_at, emit_step_at, emitted_at)
-    [segment] = stage.say(word("It", 1.0, 1.2, timing), at=sent_at)
+    [segment] = stage.say(word("It", 1.0, 1.2, WordTiming(*timing)), at=sent_at)
     latency = segment.latency
     assert latency.word_latency == pytest.approx(sum(getattr(latency, part) for part in PARTS), abs=1e-6)
     assert latency.word_latency == pytest.approx((sent_at - arrived_at) * 1_000, abs=0.5)

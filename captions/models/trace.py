@@ -12,12 +12,14 @@ __all__ = ["LaneTrace"]
 
 @dataclass(frozen=True, slots=True)
 class _Fed:
-    """`media` is where this frame's first sample lies; for silence on no clock, where the clock stood, if it ran."""
+    """`media` is where this frame's first sample lies; for silence on no clock, where the clock stood, if it ran.
+
+    `full_at`: when the frame was full. Silence on no clock comes as late as the audio before it.
+    """
 
     media: int | None
     on_clock: bool
-    frame_at: float
-    step_at: float
+    full_at: float
 
 
 class LaneTrace:
@@ -27,21 +29,24 @@ class LaneTrace:
         self._fed: deque[_Fed] = deque(maxlen=depth_frames)
         self._clock: int | None = None
         self._count = 0
+        self._lag = 0.0
 
     def reset(self) -> None:
         """The lane was reset: its lane time starts at 0 again."""
         self._fed.clear()
         self._clock = None
         self._count = 0
+        self._lag = 0.0
 
     def fed(self, frame: Frame | None, step_at: float) -> None:
         """The lane's next frame, or None for silence on no clock; `step_at` is when its step began."""
         self._count += 1
         if frame is None:
-            self._fed.append(_Fed(self._clock, False, step_at, step_at))
+            self._fed.append(_Fed(self._clock, False, step_at - self._lag))
         else:
-            self._fed.append(_Fed(frame.start, True, frame.arrived_at, step_at))
+            self._fed.append(_Fed(frame.start, True, frame.arrived_at))
             self._clock = frame.end
+            self._lag = max(0.0, step_at - frame.arrived_at)
 
     @property
     def heard(self) -> int:
@@ -59,15 +64,16 @@ class LaneTrace:
         """As `media`, for the end of something: a boundary belongs to the frame before it."""
         return self.media(lane_samples - 1) + 1 if lane_samples > 0 else self.media(0)
 
-    def timing(self, lane_end: int, lane_at: float, emit_step_at: float, emitted_at: float) -> WordTiming:
-        """The moments behind a word whose audio ends at lane time `lane_end`.
+    def timing(self, lane_end: int, lane_at: float, step_at: float, emitted_at: float) -> WordTiming:
+        """The moments behind a word whose audio ends at lane time `lane_end`, given by the step that was fed last.
 
         Each moment is held to be no earlier than the one before, so that the parts they bound add up.
         """
-        fed = self._at(max(0, lane_end - 1) // FRAME_SAMPLES)
-        granted_at = max(fed.frame_at, lane_at)
-        step_at = max(granted_at, fed.step_at)
-        return WordTiming(fed.frame_at, granted_at, step_at, max(step_at, emit_step_at), max(step_at, emitted_at))
+        frame_at = self._at(max(0, lane_end - 1) // FRAME_SAMPLES).full_at
+        ahead_at = max(frame_at, self._fed[-1].full_at)
+        granted_at = max(ahead_at, lane_at)
+        began_at = max(granted_at, step_at)
+        return WordTiming(frame_at, ahead_at, granted_at, began_at, max(began_at, emitted_at))
 
     def _at(self, frame: int) -> _Fed:
         """The trace of a lane frame, or of the nearest one kept."""

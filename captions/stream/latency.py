@@ -15,18 +15,22 @@ __all__ = ["Arrivals", "WordLatency", "word_latency"]
 
 @dataclass(frozen=True, slots=True)
 class WordLatency:
-    """Where a word's time went, in seconds; the six parts add up to `total`."""
+    """Where a word's time went, in seconds; the six parts, in this order, add up to `total`.
+
+    The way is that of the last frame the model wanted: a word's own frame may wait as long as the look-ahead takes to
+    come in, and the word is none the later for it.
+    """
 
     buffer: float
+    model_delay: float
     lane_wait: float
     queue: float
-    model_delay: float
     compute: float
     send: float
 
     @property
     def total(self) -> float:
-        return self.buffer + self.lane_wait + self.queue + self.model_delay + self.compute + self.send
+        return self.buffer + self.model_delay + self.lane_wait + self.queue + self.compute + self.send
 
 
 class Arrivals:
@@ -64,15 +68,15 @@ class Arrivals:
 def word_latency(timing: WordTiming, arrived_at: float, sent_at: float) -> WordLatency:
     """The latency of a word whose audio arrived at `arrived_at` and which leaves at `sent_at`."""
     frame_at = max(arrived_at, timing.frame_at)
-    lane_at = max(frame_at, timing.lane_at)
+    ahead_at = max(frame_at, timing.ahead_at)
+    lane_at = max(ahead_at, timing.lane_at)
     step_at = max(lane_at, timing.step_at)
-    emit_step_at = max(step_at, timing.emit_step_at)
-    emitted_at = max(emit_step_at, timing.emitted_at)
+    emitted_at = max(step_at, timing.emitted_at)
     return WordLatency(
         buffer=frame_at - arrived_at,
-        lane_wait=lane_at - frame_at,
+        model_delay=ahead_at - frame_at,
+        lane_wait=lane_at - ahead_at,
         queue=step_at - lane_at,
-        model_delay=emit_step_at - step_at,
-        compute=emitted_at - emit_step_at,
+        compute=emitted_at - step_at,
         send=max(0.0, sent_at - emitted_at),
     )

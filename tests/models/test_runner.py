@@ -131,7 +131,7 @@ def test_words_come_on_the_tracks_clock_with_their_moments_and_the_flush_behind_
     bench.tell(
         OpenTrack(7, "room", True), push(7, 30, spoken_frame(5), arrived_at=99.9), Speech(7, True), Speech(7, False)
     )
-    step_at = 100.0
+    given_at = 100.0 + 2 * STEP_S
     assert bench.events() == [
         (
             7,
@@ -139,7 +139,7 @@ def test_words_come_on_the_tracks_clock_with_their_moments_and_the_flush_behind_
                 "w5",
                 30 * FRAME_SAMPLES,
                 31 * FRAME_SAMPLES,
-                WordTiming(99.9, 100.0, step_at, step_at + 2 * STEP_S, step_at + 3 * STEP_S),
+                WordTiming(99.9, given_at - 0.1, 100.0, given_at, given_at + STEP_S),
             ),
         ),
         (7, Flushed(None)),
@@ -353,7 +353,7 @@ def test_every_kind_of_event_is_put_on_the_tracks_clock() -> None:
         pass
     start = 50 * at
     word = Word(
-        "maybe", start, start + at, WordTiming(0.0, 100.0, 100.0, 100.0 + STEP_S, 100.0 + 2 * STEP_S), open=True
+        "maybe", start, start + at, WordTiming(0.0, 0.0, 100.0, 100.0 + STEP_S, 100.0 + 2 * STEP_S), open=True
     )
     assert [event for events, _ in results for event in events] == [
         (1, Tentative((Word("ma", start, start), Word("be", start + 10, start + 20)))),

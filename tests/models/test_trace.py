@@ -82,23 +82,35 @@ def test_what_lies_ahead_of_the_lane_is_placed_in_its_last_frame() -> None:
     assert traced(10, 11).media(samples(7.5)) == samples(11.5)
 
 
-def test_a_words_moments_are_those_of_the_frame_that_held_its_end() -> None:
+def test_a_words_moments_are_those_of_its_own_frame_and_the_one_that_gave_it() -> None:
     trace = traced(10, 11, 12)
-    assert trace.timing(samples(2), lane_at=0.2, emit_step_at=2.0, emitted_at=2.1) == WordTiming(
-        0.5, 0.5, 1.0, 2.0, 2.1
-    )
+    assert trace.timing(samples(2), lane_at=0.2, step_at=2.0, emitted_at=2.1) == WordTiming(0.5, 1.5, 1.5, 2.0, 2.1)
+
+
+def test_the_silence_of_a_flush_is_as_late_as_the_audio_before_it() -> None:
+    trace = LaneTrace()
+    trace.fed(frame(10, arrived_at=0.0), 7.0)
+    trace.fed(None, 7.1)
+    timing = trace.timing(samples(1), lane_at=5.0, step_at=7.1, emitted_at=7.2)
+    assert (timing.frame_at, timing.ahead_at) == (0.0, pytest.approx(0.1))
+
+
+def test_what_a_frame_waited_while_the_look_ahead_came_in_is_not_counted() -> None:
+    trace = LaneTrace()
+    for number in range(3):
+        trace.fed(frame(number, arrived_at=0.08 * number), 0.2 + 0.02 * number)
+    timing = trace.timing(samples(1), lane_at=0.1, step_at=0.24, emitted_at=0.26)
+    assert timing == WordTiming(0.0, 0.16, 0.16, 0.24, 0.26)
 
 
 def test_a_frame_that_waited_for_a_lane_counts_its_wait() -> None:
     trace = traced(10)
-    assert trace.timing(samples(1), lane_at=-0.1, emit_step_at=0.0, emitted_at=0.1) == WordTiming(
-        -0.5, -0.1, 0.0, 0.0, 0.1
-    )
+    assert trace.timing(samples(1), lane_at=-0.1, step_at=0.0, emitted_at=0.1) == WordTiming(-0.5, -0.5, -0.1, 0.0, 0.1)
 
 
 def test_a_word_out_of_nothing_but_the_prefix_still_has_its_moments_in_order() -> None:
     trace = traced(None, 10)
-    assert trace.timing(0, lane_at=0.5, emit_step_at=1.0, emitted_at=1.1) == WordTiming(0.0, 0.5, 0.5, 1.0, 1.1)
+    assert trace.timing(0, lane_at=0.6, step_at=1.0, emitted_at=1.1) == WordTiming(0.0, 0.5, 0.6, 1.0, 1.1)
 
 
 @given(
@@ -120,7 +132,7 @@ def test_media_time_never_runs_backwards_and_moments_are_in_order(
     end = data.draw(st.integers(0, trace.heard))
     lane_at, emitted_at = data.draw(st.floats(-1, 1)), len(fed) * 0.027
     timing = trace.timing(end, lane_at, emitted_at - 0.027, emitted_at)
-    moments = [timing.frame_at, timing.lane_at, timing.step_at, timing.emit_step_at, timing.emitted_at]
+    moments = [timing.frame_at, timing.ahead_at, timing.lane_at, timing.step_at, timing.emitted_at]
     assert moments == sorted(moments)
 
 

@@ -41,7 +41,7 @@ from tests.server.harness import final_text, finals, pcm_f32le, serving, started
 from tests.speech import dickens, saying, silence
 
 SENTENCE = "it was the best of times"
-PARTS = ("buffer", "lane_wait", "queue", "model_delay", "compute", "send")
+PARTS = ("buffer", "model_delay", "lane_wait", "queue", "compute", "send")
 
 
 @pytest.mark.parametrize("encoding", ["msgpack", "json"])

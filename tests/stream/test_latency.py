@@ -10,21 +10,21 @@ from captions.stream.latency import Arrivals, WordLatency, word_latency
 from captions.types import SAMPLE_RATE, WordTiming
 
 MOMENTS = st.floats(0, 1e6)
-PARTS = ("buffer", "lane_wait", "queue", "model_delay", "compute", "send")
+PARTS = ("buffer", "model_delay", "lane_wait", "queue", "compute", "send")
 
 
 def test_each_part_is_the_time_between_two_moments() -> None:
-    timing = WordTiming(frame_at=10.05, lane_at=10.15, step_at=10.18, emit_step_at=10.68, emitted_at=10.72)
+    timing = WordTiming(frame_at=10.05, ahead_at=10.55, lane_at=10.65, step_at=10.68, emitted_at=10.72)
     latency = word_latency(timing, arrived_at=10.0, sent_at=10.73)
     parts = [getattr(latency, part) for part in PARTS]
-    assert parts == pytest.approx([0.05, 0.10, 0.03, 0.50, 0.04, 0.01])
+    assert parts == pytest.approx([0.05, 0.50, 0.10, 0.03, 0.04, 0.01])
     assert latency.total == pytest.approx(0.73)
 
 
 @given(st.lists(MOMENTS, min_size=7, max_size=7).map(sorted))
 def test_the_parts_add_up_to_the_total(moments: list[float]) -> None:
-    arrived_at, frame_at, lane_at, step_at, emit_step_at, emitted_at, sent_at = moments
-    latency = word_latency(WordTiming(frame_at, lane_at, step_at, emit_step_at, emitted_at), arrived_at, sent_at)
+    arrived_at, *timing, sent_at = moments
+    latency = word_latency(WordTiming(*timing), arrived_at, sent_at)
     assert latency.total == pytest.approx(sent_at - arrived_at, abs=1e-6)
     assert latency.total == pytest.approx(sum(getattr(latency, part) for part in PARTS), abs=1e-6)
 

@@ -191,9 +191,9 @@ class Latency(Struct, frozen=True, omit_defaults=True):
 
     word_latency: float | None = None
     buffer: float | None = None
+    model_delay: float | None = None
     lane_wait: float | None = None
     queue: float | None = None
-    model_delay: float | None = None
     compute: float | None = None
     send: float | None = None
     first_partial: float | None = None
