@@ -108,6 +108,10 @@ class _Track:
     def frames_by(self, now: float) -> int:
         return math.floor((now - self.phase_s) / FRAME_S + _ROUNDING) + 1
 
+    def position(self, at: float) -> int:
+        """The media position of the audio that comes in at that moment."""
+        return round(((at - self.phase_s) / FRAME_S + 1) * FRAME_SAMPLES)
+
     def _muted(self, at: float) -> bool:
         mutes = self.one.mutes
         while self.next_mute < len(mutes) and mutes[self.next_mute].end_s <= at:
@@ -168,7 +172,7 @@ class _Simulation:
         track = self._tracks[number]
         self._push(track, at)
         if not opens:
-            self._scheduler.speech_ended(number)
+            self._scheduler.speech_ended(number, track.position(at - self._setting.hangover_s))
             return
         self._live[number] = self._opened[number] = track
         track.opened_at = at

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from captions.models.model import Batch, LaneOutput, LaneWord, ModelInfo
-from captions.types import FRAME_SAMPLES
+from captions.types import FRAME_SAMPLES, frames_in
 
 __all__ = ["SpeakingModel"]
 
@@ -21,7 +21,10 @@ _FRAMES_A_WORD = 4
 
 
 class SpeakingModel:
-    """See `Model`. A word is every fourth audible frame of a lane, said `delay_frames` later."""
+    """See `Model`. A word is every fourth audible frame of a lane, said `delay_frames` later.
+
+    Its lanes are treated as those of Kyutai's 1B: a second of silence first, and its hangover.
+    """
 
     def __init__(self, lanes: int, delay_frames: int = 6, step_s: float = 0.027) -> None:
         self.info = ModelInfo(
@@ -29,9 +32,10 @@ class SpeakingModel:
             languages=("und",),
             lanes=lanes,
             delay_frames=delay_frames,
-            prefix_frames=0,
+            prefix_frames=frames_in(1.0),
             flush_frames=delay_frames + 1,
             feeds_silence=True,
+            hangover_s=0.8,
         )
         self._step_s = step_s
         self._clock = [0] * lanes
@@ -48,7 +52,7 @@ class SpeakingModel:
             self._owed[lane] = []
 
     def step(self, batch: Batch) -> list[LaneOutput]:
-        time.sleep(self._step_s)
+        done_at = time.monotonic() + self._step_s
         outputs = []
         for lane in np.flatnonzero(batch.active).tolist():
             self._hear(lane, bool(np.abs(batch.pcm[lane]).max() > _AUDIBLE))
@@ -56,6 +60,7 @@ class SpeakingModel:
             if owed and owed[0][0] == self._clock[lane]:
                 outputs.append(LaneOutput(lane, (owed.pop(0)[1],)))
             self._clock[lane] += 1
+        time.sleep(max(0.0, done_at - time.monotonic()))
         return outputs
 
     def close(self) -> None:

@@ -326,10 +326,11 @@ class Listener:
             self._turn_gate(track_id, track, spurt, turn)
 
     def _turn_gate(self, track_id: int, track: _Track, spurt: SpurtStarted | SpurtEnded, turn: Turn) -> None:
+        turn.heard.append((track_id, spurt))
         track.ear.speaking = isinstance(spurt, SpurtStarted)
         if track.ear.speaking:
             self._speaking.add(track_id)
+            turn.orders.append(Speech(track_id, True))
         else:
             self._speaking.discard(track_id)
-        turn.heard.append((track_id, spurt))
-        turn.orders.append(Speech(track_id, track.ear.speaking))
+            turn.orders.append(Speech(track_id, False, spurt.at))

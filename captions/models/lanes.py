@@ -12,9 +12,13 @@ __all__ = ["Feed", "Flush", "Lane", "Plan", "Track"]
 
 @dataclass(frozen=True, slots=True)
 class Flush:
-    """A hard boundary behind the audio pushed so far. `id` is the client's, or None at the end of speech."""
+    """A hard boundary behind the audio pushed so far. `id` is the client's, or None at the end of speech.
+
+    `silent_from`: the media position behind which there is no speech, where that is known.
+    """
 
     id: str | None = None
+    silent_from: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,8 @@ class Lane:
     """A row of the batch. `fresh`: reset since its last track; `prefix_left`: silence it is still to be fed first.
 
     `heard`: speech went in since the last flush. `silent_since`: everything heard is flushed and the track is silent;
-    only then may the lane be taken. `unanswered`: the speech heard since the model last said anything.
+    only then may the lane be taken. `fed_last`: where the frames fed last begin. `unanswered`: the speech heard since
+    the model last said anything.
     """
 
     index: int
@@ -66,6 +71,7 @@ class Lane:
     flush_left: int = 0
     heard: bool = False
     silent_since: float | None = None
+    fed_last: deque[int] = field(default_factory=deque)
     unanswered: deque[Frame] = field(default_factory=deque)
     replayed: bool = False
 
@@ -77,6 +83,11 @@ class Lane:
     def busy(self) -> bool:
         """It cannot be taken: its track speaks or is owed words."""
         return self.track is not None and self.silent_since is None
+
+    def silence_behind(self, flush: Flush) -> int:
+        """The frames heard last that hold no speech any more."""
+        silent_from = flush.silent_from
+        return 0 if silent_from is None else sum(start >= silent_from for start in self.fed_last)
 
     def release(self) -> None:
         """Part lane and track; audio that the lane was not fed yet, silence all of it, becomes pre-roll."""

@@ -59,10 +59,11 @@ class PushFrame:
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """The speech gate of a track opened or closed, behind the frames pushed so far."""
+    """The speech gate of a track opened or closed, behind the frames pushed so far; `ended_at`: where speech ended."""
 
     track: int
     speaking: bool
+    ended_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +205,8 @@ class Runner:
                 scheduler.push(track, frame)
             case Speech(track, True):
                 scheduler.speech_started(track, self._clock())
-            case Speech(track):
-                scheduler.speech_ended(track)
+            case Speech(track, _, ended_at):
+                scheduler.speech_ended(track, ended_at)
             case FlushTrack(track, flush_id) if self._failed is not None:
                 self._deliver(([(track, Flushed(flush_id))], None))
             case FlushTrack(track, flush_id):

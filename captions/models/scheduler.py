@@ -8,7 +8,7 @@ The rules (design: lanes shared by voice):
 - Among waiting tracks the room that holds the fewest busy lanes is served first, then whoever has waited longest.
 - A lane given to a new track is reset and fed `prefix_frames` of silence before its first audio; free lanes get both
   ahead of need. `spare_lanes` are kept free for that, taken from the longest silent.
-- A flush feeds `flush_frames` of silence as fast as steps go; its last frame closes.
+- A flush feeds `flush_frames` of silence as fast as steps go, less what the lane has heard of it; its last frame closes.
 - A track that waits keeps at most `backlog_frames`; beyond that its oldest audio is dropped and told as a gap.
 - A lane that hears `stall_frames` of speech without a word is reset and hears them again, once until the next word.
 """
@@ -61,7 +61,7 @@ class Scheduler:
         self._tracks: dict[int, Track] = {}
         self._waiting: dict[int, Track] = {}
         self._news: dict[int, Track] = {}
-        self._lanes = [Lane(i) for i in range(policy.lanes)]
+        self._lanes = [Lane(i, fed_last=deque(maxlen=policy.flush_frames)) for i in range(policy.lanes)]
         self._resolved: list[tuple[int, Flush]] = []
         self._latest = Plan()
 
@@ -130,12 +130,12 @@ class Scheduler:
             t.waiting_since = now
             self._waiting[track] = t
 
-    def speech_ended(self, track: int) -> None:
-        """No speech is behind the audio pushed so far; answered as a flush without id."""
+    def speech_ended(self, track: int, at: int | None = None) -> None:
+        """No speech is behind the audio pushed so far, or behind media position `at`; answered as a flush without id."""
         t = self._tracks.get(track)
         if t is not None and t.speaking:
             t.speaking = False
-            self._queue_flush(t, Flush())
+            self._queue_flush(t, Flush(None, at))
 
     def flush(self, track: int, flush_id: str) -> None:
         """A boundary the client asked for; answered by `Plan.flushed` or a closing feed."""
@@ -275,7 +275,7 @@ class Scheduler:
                 return
             t.flushes -= 1
             if lane.heard:
-                lane.flushing, lane.flush_left = item, self.policy.flush_frames
+                lane.flushing, lane.flush_left = item, max(1, self.policy.flush_frames - lane.silence_behind(item))
             else:
                 plan.flushed.append((t.id, item))
                 self._settle(lane, t, now)
@@ -291,6 +291,7 @@ class Scheduler:
     def _hear(self, lane: Lane, t: Track, frame: Frame, plan: Plan) -> None:
         plan.feeds.append(Feed(lane.index, t.id, frame, None, t.frames > 0, lane.lane_at))
         self._tell_progress(t)
+        lane.fed_last.append(frame.start)
         if lane.silent_since is None:
             lane.heard = True
             if self.policy.stall_frames and not lane.replayed:
@@ -308,6 +309,7 @@ class Scheduler:
         plan.resets.append(lane.index)
         lane.fresh = True
         lane.prefix_left = self.policy.prefix_frames
+        lane.fed_last.clear()
 
     def _keep_spares(self) -> None:
         """Under load every lane is held by somebody; what is taken early can be primed before it is needed."""

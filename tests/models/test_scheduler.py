@@ -7,6 +7,7 @@ clock, `~.` the one that closes a flush, and `-` no track at all.
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -168,6 +169,29 @@ def test_speech_that_ends_is_flushed_as_fast_as_steps_go() -> None:
     stage.start("A", 2)
     stage.end("A")
     assert stage.steps(6) == ["0:A0", "0:A1", "0:A~", "0:A~", "0:A~.", ""]
+
+
+@pytest.mark.parametrize(
+    ("silent_from", "flushed"),
+    [(4, ["0:A~", "0:A~", "0:A~."]), (3, ["0:A~", "0:A~."]), (2, ["0:A~."]), (0, ["0:A~."])],
+)
+def test_silence_that_was_heard_is_not_flushed_once_more(silent_from: int, flushed: list[str]) -> None:
+    stage = Stage(1, flush_frames=3)
+    stage.open("A")
+    stage.start("A", 4)
+    stage.scheduler.speech_ended(ord("A"), silent_from * FRAME_SAMPLES)
+    assert stage.steps(9)[4:] == [*flushed, *[""] * (5 - len(flushed))]
+
+
+def test_silence_that_was_dropped_is_flushed_all_the_same() -> None:
+    stage = Stage(1, flush_frames=3, preroll_frames=0, backlog_frames=2, feeds_silence=True)
+    stage.open("A")
+    stage.start("A", 1)
+    assert stage.step() == "0:A0"
+    stage.hear("A", 2)
+    stage.scheduler.speech_ended(ord("A"), FRAME_SAMPLES)
+    stage.hear("A", 2)
+    assert stage.steps(6) == ["0:A~ | A lost 1-2: overload", "0:A~", "0:A~.", "0:A3", "0:A4", ""]
 
 
 def test_a_flush_a_client_asks_for_is_a_boundary_in_its_place() -> None:
@@ -565,7 +589,7 @@ class Lanes(RuleBasedStateMachine):
         self.ledgers: dict[int, Ledger] = {}
         self.now = 0.0
         self.ids = itertools.count()
-        self.silence_fed: dict[int, int] = {}
+        self.fed_to: dict[int, list[int | None]] = {}
         self.owner: dict[int, int | None] = {}
         self.replayed: set[int] = set()
         self.rehearing: set[int] = set()
@@ -595,13 +619,13 @@ class Lanes(RuleBasedStateMachine):
             one.speaking = True
         self.scheduler.speech_started(track, self.now)
 
-    @rule(track=names)
-    def end(self, track: int) -> None:
+    @rule(track=names, silent=st.none() | st.integers(0, 4))
+    def end(self, track: int, silent: int | None) -> None:
         one = self.ledgers[track]
         if one.speaking:
             one.speaking = False
             one.bound(None)
-        self.scheduler.speech_ended(track)
+        self.scheduler.speech_ended(track, None if silent is None else (one.pushed - silent) * FRAME_SAMPLES)
 
     @rule(track=names)
     def flush(self, track: int) -> None:
@@ -664,16 +688,20 @@ class Lanes(RuleBasedStateMachine):
         self.replayed |= set(stalled)
         self.rehearing |= set(stalled)
         for lane in plan.resets:
-            self.silence_fed[lane] = 0
+            self.fed_to[lane] = []
             self.owner[lane] = None
         for feed in plan.feeds:
             before = self.owner.get(feed.lane)
             assert before in (feed.track, None), "a lane with a new track is reset, unless it was made ready for it"
             self.owner[feed.lane] = feed.track
-            if feed.frame is None:
-                self.silence_fed[feed.lane] += 1
-            else:
-                assert self.silence_fed[feed.lane] >= self.policy.prefix_frames, "a lane is primed before it hears"
+            fed = self.fed_to[feed.lane]
+            fed.append(None if feed.frame is None else feed.frame.start)
+            primed = fed[: self.policy.prefix_frames] == [None] * self.policy.prefix_frames
+            assert feed.frame is None or primed, "a lane is primed before it hears"
+            if feed.closes is not None:
+                silent_from = math.inf if feed.closes.silent_from is None else feed.closes.silent_from
+                closing = itertools.takewhile(lambda at: at is None or at >= silent_from, reversed(fed))
+                assert len(list(closing)) >= self.policy.flush_frames, "the model has heard all the silence it needs"
         for track, lane in kept_on.items():
             assert self.scheduler.holds_lane(track), "a busy lane is never taken"
             assert all(feed.track == track for feed in plan.feeds if feed.lane == lane)
@@ -721,7 +749,7 @@ class Lanes(RuleBasedStateMachine):
         if not hasattr(self, "scheduler"):
             return
         for track in self.ledgers:
-            self.end(track)
+            self.end(track, None)
         assert any(not self.step() for _ in range(2_000)), "it comes to rest"
         for one in self.ledgers.values():
             assert (one.owed, one.boundaries) == (set(), [])
