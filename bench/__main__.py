@@ -14,6 +14,7 @@ from bench.commands import (
     everything,
     harness,
     latency,
+    overload,
     report,
     selfcheck,
     soak,
@@ -27,7 +28,7 @@ from captions.models.model import ModelError
 
 __all__ = ["main"]
 
-_COMMANDS = (latency, accuracy, capacity, compare, step, soak, selfcheck, harness, truth, report)
+_COMMANDS = (latency, accuracy, capacity, compare, step, overload, soak, selfcheck, harness, truth, report)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -74,11 +74,15 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """The server reports an error, dropped audio or the end of the connection; `track` "" where it concerns all."""
+    """The server reports an error, dropped audio or the end of the connection; `track` "" where it concerns all.
+
+    `lost_s`: how much audio, if that is the trouble.
+    """
 
     track: str
     at: float
     message: str
+    lost_s: float = 0.0
 
 
 Observation: TypeAlias = Seen | SpeechTurn | Done | Trouble

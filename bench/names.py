@@ -39,6 +39,13 @@ TITLES = {
     "capacity_tracks": "tracks held",
     "lanes_in_time": "lanes in real time",
     "tracks_in_time": "tracks in time",
+    "dropped_counted": "audio dropped, by the server's metric",
+    "dropped_told": "audio dropped, by what the tracks were told",
+    "tracks_told": "tracks that were told of dropped audio",
+    "tracks_done": "tracks that were served to the end",
+    "other_troubles": "any other errors",
+    "overload_overhead": "word latency less look-ahead, while overloaded",
+    "calm_after": "latency normal again after",
     "gpu_utilisation": "GPU utilisation, mean",
 }
 

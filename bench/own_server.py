@@ -11,9 +11,12 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
+
+from prometheus_client.parser import text_string_to_metric_families
 
 from bench import process
 from bench.load import LoadError
@@ -48,6 +51,13 @@ class OwnServer(PeerServer):
         super().__init__(url, child)
         self.model = model
         self._complaints = complaints
+
+    def metric(self, name: str, **labels: str) -> float:
+        """What it tells Prometheus; 0 of what it has not counted yet."""
+        with urllib.request.urlopen(self.url.replace("ws://", "http://", 1) + "/metrics", timeout=10) as answer:
+            families = text_string_to_metric_families(answer.read().decode())
+        samples = (sample for family in families for sample in family.samples)
+        return next((s.value for s in samples if s.name == name and s.labels == labels), 0.0)
 
     def health(self) -> dict[str, float]:
         """Tasks, threads, files, resident_mb and objects, after a collection of garbage."""

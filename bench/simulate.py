@@ -45,7 +45,7 @@ class Setting:
     prefix_frames: int = 13
     flush_frames: int = 7
     preroll_frames: int = 8
-    backlog_frames: int = 250
+    wait_frames: int = 75
     spare_lanes: int = 8
     hangover_s: float = 0.8
 
@@ -56,7 +56,7 @@ class Setting:
             prefix_frames=self.prefix_frames,
             flush_frames=self.flush_frames,
             preroll_frames=self.preroll_frames,
-            backlog_frames=self.backlog_frames,
+            wait_frames=self.wait_frames,
             feeds_silence=True,
             spare_lanes=min(self.spare_lanes, self.lanes - 1),
         )
@@ -68,7 +68,7 @@ class Measured:
 
     `lane_wait`: from the gate's opening until the track has a lane, 0 where it still holds one. `caught_up`: from the
     gate's opening until all audio that waited has been run. `kept`: the share of spurts that still had their lane.
-    `busy`: mean share of lanes that cannot be taken. `dropped_s`: audio lost to the backlog's bound.
+    `busy`: mean share of lanes that cannot be taken. `dropped_s`: audio that waited too long.
     """
 
     participants: int
@@ -160,6 +160,7 @@ class _Simulation:
             for track in self._live.values():
                 self._push(track, now)
             plan = self._scheduler.plan(now)
+            self._give_up(plan, now)
             if plan.feeds:
                 done_at = now + self._setting.step_s
                 self._note(plan, now, done_at)
@@ -189,11 +190,19 @@ class _Simulation:
         for frame in track.due(now, 1_000_000 if live else self._setting.preroll_frames):
             self._scheduler.push(track.id, frame)
 
+    def _give_up(self, plan: Plan, now: float) -> None:
+        """Spurts of which nothing is left, for all of it has waited too long."""
+        self._tally.dropped_s += sum((gap.end - gap.start) / FRAME_SAMPLES * FRAME_S for _, gap in plan.gaps)
+        for number, _ in plan.flushed:
+            if number in self._opened and not self._scheduler.holds_lane(number):
+                opened_at = self._opened.pop(number).opened_at
+                assert opened_at is not None
+                self._tally.waits_s.append(now - opened_at)
+
     def _note(self, plan: Plan, now: float, done_at: float) -> None:
         tally = self._tally
         tally.steps += 1
         tally.busy_steps += self._scheduler.lanes_busy
-        tally.dropped_s += sum((gap.end - gap.start) / FRAME_SAMPLES * FRAME_S for _, gap in plan.gaps)
         caught_up = {f.track for f in plan.feeds if f.closes is not None or (f.frame is not None and not f.lagging)}
         for number, track in list(self._opened.items()):
             assert track.opened_at is not None

@@ -89,10 +89,10 @@ class VadConfig(_Section, frozen=True):
 
 
 class LanesConfig(_Section, frozen=True):
-    """How tracks share lanes: the audio kept from before an onset, and how much a waiting track may pile up."""
+    """How tracks share lanes: the audio kept from before an onset, and how long speech may wait for a lane."""
 
     preroll_s: Seconds = 0.64
-    backlog_s: Seconds = 20.0
+    wait_s: Seconds = 6.0
     stall_s: Seconds = 6.0
 
 

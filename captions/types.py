@@ -97,8 +97,8 @@ class Gap:
 class WordTiming:
     """The moments that explain a word's latency; each is no earlier than the one before.
 
-    `frame_at`: the frame holding the word's end was full; `ahead_at`: so was the last frame of look-ahead that the model
-    wanted; `lane_at`: the track had a lane; `step_at`, `emitted_at`: the step that gave the word began and ended.
+    `frame_at`: the frame holding the word's end was full; `ahead_at`: so was the last frame of look-ahead that the
+    model wanted; `lane_at`: the track had a lane; `step_at`, `emitted_at`: the step that gave the word began and ended.
     """
 
     frame_at: float

@@ -100,7 +100,7 @@ def test_the_environment_sets_every_kind_of_setting(
         ("[server]\ndrain_s = -1\n", "server.drain_s"),
         ("[server]\ndrain_s = nan\n", "server.drain_s"),
         ("[limits]\npending_audio_s = inf\n", "limits.pending_audio_s"),
-        ("[lanes]\nbacklog_s = inf\n", "lanes.backlog_s"),
+        ("[lanes]\nwait_s = inf\n", "lanes.wait_s"),
         ("[vad]\nonset = 1.5\n", "vad.onset"),
         ("[vad]\nonset = 0.3\n", "vad.release"),
         ('[vad]\nskip_silence = "perhaps"\n', "vad.skip_silence"),

@@ -63,8 +63,8 @@ class NativeDialect:
                 return [SpeechTurn(message.track, at, message.speaking, message.at)]
             case native.Stopped(track=track):
                 return [Done(track, at)]
-            case native.GapNotice(track=track, reason=reason):
-                return [Trouble(track, at, f"gap: {reason}")]
+            case native.GapNotice(track=track, start=start, end=end, reason=reason):
+                return [Trouble(track, at, f"gap: {reason}", end - start)]
             case native.Error(track=track, code=code, message=text):
                 return [Trouble(track or "", at, f"{code}: {text}")]
         return []

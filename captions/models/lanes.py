@@ -157,8 +157,13 @@ class Track:
         self.queue.extendleft(reversed(frames))
         self.frames += len(frames)
 
+    @property
+    def oldest(self) -> Frame:
+        """The frame that waits longest, of which there is at least one."""
+        return next(item for item in self.queue if isinstance(item, Frame))
+
     def drop_oldest(self) -> None:
-        """Give up the oldest frame, of which there is at least one. Boundaries stay: they are owed an answer."""
+        """Give up the oldest frame. Boundaries stay: they are owed an answer."""
         at, oldest = next((at, item) for at, item in enumerate(self.queue) if isinstance(item, Frame))
         del self.queue[at]
         self.frames -= 1

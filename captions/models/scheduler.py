@@ -8,8 +8,9 @@ The rules (design: lanes shared by voice):
 - Among waiting tracks the room that holds the fewest busy lanes is served first, then whoever has waited longest.
 - A lane given to a new track is reset and fed `prefix_frames` of silence before its first audio; free lanes get both
   ahead of need. `spare_lanes` are kept free for that, taken from the longest silent.
-- A flush feeds `flush_frames` of silence as fast as steps go, less what the lane has heard of it; its last frame closes.
-- A track that waits keeps at most `backlog_frames`; beyond that its oldest audio is dropped and told as a gap.
+- A flush feeds `flush_frames` of silence as fast as steps go, less what the lane has heard; its last frame closes.
+- A track keeps at most `backlog_frames`, and none that has waited for a lane as long as `wait_frames` last; beyond that
+  its oldest audio is dropped and told as a gap. So the lag of an overload ends soon after it.
 - A lane that hears `stall_frames` of speech without a word is reset and hears them again, once until the next word.
 """
 
@@ -19,7 +20,7 @@ from collections import Counter, deque
 from dataclasses import dataclass
 
 from captions.models.lanes import Feed, Flush, Lane, Plan, Track
-from captions.types import Frame, Progress
+from captions.types import FRAME_S, Frame, Progress
 
 __all__ = ["Feed", "Flush", "LanePolicy", "Plan", "Scheduler"]
 
@@ -37,6 +38,7 @@ class LanePolicy:
     flush_frames: int = 1
     preroll_frames: int = 8
     backlog_frames: int = 250
+    wait_frames: int = 75
     stall_frames: int = 0
     feeds_silence: bool = False
     spare_lanes: int = 0
@@ -131,7 +133,7 @@ class Scheduler:
             self._waiting[track] = t
 
     def speech_ended(self, track: int, at: int | None = None) -> None:
-        """No speech is behind the audio pushed so far, or behind media position `at`; answered as a flush without id."""
+        """No speech is behind the audio pushed so far, or behind position `at`; answered as a flush without id."""
         t = self._tracks.get(track)
         if t is not None and t.speaking:
             t.speaking = False
@@ -174,6 +176,7 @@ class Scheduler:
         self._resolved = []
         if self._waiting:
             self._serve(now, plan)
+            self._drop_stale(now)
         if self.policy.spare_lanes:
             self._keep_spares()
         for lane in self._lanes:
@@ -207,11 +210,31 @@ class Scheduler:
             return
         while t.frames > self.policy.backlog_frames:
             t.drop_oldest()
+        self._tell_dropped(t)
+
+    def _drop_stale(self, now: float) -> None:
+        stale_before = now - self.policy.wait_frames * FRAME_S
+        for t in tuple(self._waiting.values()):
+            if not t.drops or t.waiting_since is None or t.waiting_since >= stale_before:
+                continue
+            frames = t.frames
+            while t.frames and t.oldest.arrived_at < stale_before:
+                t.drop_oldest()
+            if t.frames < frames:
+                self._tell_dropped(t)
+
+    def _tell_dropped(self, t: Track) -> None:
+        """And answer the boundaries of which nothing is left, if the track waits; it does not wait for nothing."""
         self._news[t.id] = t
-        while t.lane is None and isinstance(first := t.queue[0], Flush):
+        if t.lane is not None:
+            return
+        while t.queue and isinstance(first := t.queue[0], Flush):
             t.queue.popleft()
             t.flushes -= 1
             self._resolved.append((t.id, first))
+        if not t.owes:
+            t.waiting_since = None
+            self._waiting.pop(t.id, None)
 
     def _tell_progress(self, t: Track) -> None:
         if not t.drops:

@@ -55,7 +55,7 @@ def test_native_segments_turns_and_ends() -> None:
     assert seen == [
         Seen("a", 3.0, "7", (SeenWord("one", 1.0, 1.4),), ("two", "three"), False, {"word_latency": 9.5, "send": 1.0}),
         SpeechTurn("a", 3.0, True, 0.9),
-        Trouble("a", 3.0, "gap: overload"),
+        Trouble("a", 3.0, "gap: overload", 1.0),
         Done("a", 3.0),
     ]
 

@@ -111,7 +111,7 @@ class Bench:
         return [report for _, report in self.results if report is not None]
 
 
-def push(track: int, number: int, pcm: Pcm = QUIET, arrived_at: float = 0.0) -> PushFrame:
+def push(track: int, number: int, pcm: Pcm = QUIET, arrived_at: float = 100.0) -> PushFrame:
     return PushFrame(track, Frame(number * FRAME_SAMPLES, pcm, arrived_at))
 
 
@@ -353,7 +353,7 @@ def test_every_kind_of_event_is_put_on_the_tracks_clock() -> None:
         pass
     start = 50 * at
     word = Word(
-        "maybe", start, start + at, WordTiming(0.0, 0.0, 100.0, 100.0 + STEP_S, 100.0 + 2 * STEP_S), open=True
+        "maybe", start, start + at, WordTiming(100.0, 100.0, 100.0, 100.0 + STEP_S, 100.0 + 2 * STEP_S), open=True
     )
     assert [event for events, _ in results for event in events] == [
         (1, Tentative((Word("ma", start, start), Word("be", start + 10, start + 20)))),

@@ -333,6 +333,47 @@ def test_past_its_bound_the_oldest_audio_is_dropped_and_told() -> None:
     assert stage.steps(4) == ["0:A~. | B lost 2-2: overload", "reset 0 | 0:B3", "0:B4", "0:B5"]
 
 
+def test_what_has_waited_for_a_lane_too_long_is_dropped_and_told() -> None:
+    stage = Stage(1, preroll_frames=1, wait_frames=5)
+    stage.open("AB")
+    stage.start("A", 1)
+    stage.start("B", 3)
+    stage.now = 0.4
+    assert stage.step() == "0:A0"
+    stage.now = 0.5
+    assert stage.step() == "B lost 0-1: overload"
+    stage.hear("B", 1)
+    stage.end("A")
+    assert stage.steps(4) == ["0:A~.", "reset 0 | 0:B2", "0:B3", ""]
+
+
+def test_a_track_does_not_wait_on_when_all_it_waited_with_is_dropped() -> None:
+    stage = Stage(1, preroll_frames=1, wait_frames=5)
+    stage.open("AB")
+    stage.start("A", 1)
+    assert stage.step() == "0:A0"
+    stage.start("B", 3)
+    stage.end("B")
+    stage.flush("B", "f")
+    stage.now = 0.6
+    assert stage.steps(2) == ["B lost 0-2: overload", "B flushed None | B flushed f"]
+    assert stage.scheduler.waiting == 0
+    stage.end("A")
+    assert stage.steps(2) == ["0:A~.", ""]
+
+
+def test_a_track_that_never_drops_waits_as_long_as_it_takes() -> None:
+    stage = Stage(1, preroll_frames=1, wait_frames=5)
+    stage.open("A")
+    stage.open("B", drops=False)
+    stage.start("A", 1)
+    assert stage.step() == "0:A0"
+    stage.start("B", 2)
+    stage.now = 60.0
+    stage.end("A")
+    assert stage.steps(3) == ["0:A~.", "reset 0 | 0:B0 | B taken to 1", "0:B1 | B taken to 2"]
+
+
 def test_the_pre_roll_of_a_second_spurt_is_within_the_bound_too() -> None:
     stage = Stage(1, preroll_frames=2, backlog_frames=3)
     stage.open("AB")
@@ -569,6 +610,7 @@ class Lanes(RuleBasedStateMachine):
         flush=st.integers(1, 3),
         preroll=st.integers(1, 3),
         backlog=st.integers(3, 8),
+        wait=st.integers(0, 8),
         stall=st.sampled_from([0, 0, 2, 4]),
         spare=st.integers(0, 2),
         feeds_silence=st.booleans(),
@@ -580,11 +622,12 @@ class Lanes(RuleBasedStateMachine):
         flush: int,
         preroll: int,
         backlog: int,
+        wait: int,
         stall: int,
         spare: int,
         feeds_silence: bool,
     ) -> None:
-        self.policy = LanePolicy(lanes, prefix, flush, preroll, backlog, stall, feeds_silence, spare)
+        self.policy = LanePolicy(lanes, prefix, flush, preroll, backlog, wait, stall, feeds_silence, spare)
         self.scheduler = Scheduler(self.policy)
         self.ledgers: dict[int, Ledger] = {}
         self.now = 0.0
@@ -700,8 +743,9 @@ class Lanes(RuleBasedStateMachine):
             assert feed.frame is None or primed, "a lane is primed before it hears"
             if feed.closes is not None:
                 silent_from = math.inf if feed.closes.silent_from is None else feed.closes.silent_from
-                closing = itertools.takewhile(lambda at: at is None or at >= silent_from, reversed(fed))
-                assert len(list(closing)) >= self.policy.flush_frames, "the model has heard all the silence it needs"
+                spoken = [place for place, at in enumerate(fed) if at is not None and at < silent_from]
+                silence = len(fed) - max(spoken, default=-1) - 1
+                assert silence >= self.policy.flush_frames, "the model has heard all the silence it needs"
         for track, lane in kept_on.items():
             assert self.scheduler.holds_lane(track), "a busy lane is never taken"
             assert all(feed.track == track for feed in plan.feeds if feed.lane == lane)

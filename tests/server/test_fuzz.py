@@ -68,7 +68,7 @@ def payloads(draw: st.DrawFn) -> list[Payload]:
 
 @pytest.fixture
 async def served() -> AsyncIterator[Served]:
-    async with serving(limits={"pending_audio_s": 0.5, "message_bytes": 50_000}) as server:
+    async with serving(limits={"pending_audio_s": 2.0, "message_bytes": 50_000}) as server:
         yield server
 
 

@@ -252,13 +252,13 @@ async def test_silence_longer_than_what_may_be_pending_does_not_hold_the_track_u
 
 async def test_a_track_that_must_not_drop_audio_is_heard_whole_however_fast_it_is_sent() -> None:
     said = list(range(25))
-    async with serving(limits={"pending_audio_s": 1.0}, lanes={"backlog_s": 0.5}) as served, served.talker() as client:
+    async with serving(limits={"pending_audio_s": 0.8}, lanes={"wait_s": 0.5}) as served, served.talker() as client:
         assert await client.say("t1", saying(*said)) == " ".join(f"w{n}" for n in said)
         assert [m for m in client.said if isinstance(m, GapNotice)] == []
 
 
 async def test_a_live_track_that_waits_too_long_loses_its_oldest_audio_and_is_told() -> None:
-    async with serving(ScriptedModel(lanes=1), lanes={"backlog_s": 0.8}) as served, served.talker() as client:
+    async with serving(ScriptedModel(lanes=1), limits={"pending_audio_s": 0.8}) as served, served.talker() as client:
         await client.send(started("first", live=True))
         await client.speak("first", saying(1, 2, 3))
         await client.hear(Segment)
