@@ -19,6 +19,7 @@ from bench.commands import (
     selfcheck,
     soak,
     step,
+    storm,
     truth,
 )
 from bench.load import LoadError
@@ -28,7 +29,7 @@ from captions.models.model import ModelError
 
 __all__ = ["main"]
 
-_COMMANDS = (latency, accuracy, capacity, compare, step, overload, soak, selfcheck, harness, truth, report)
+_COMMANDS = (latency, accuracy, capacity, compare, step, overload, storm, soak, selfcheck, harness, truth, report)
 
 
 def main(argv: list[str] | None = None) -> int:

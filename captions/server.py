@@ -29,6 +29,7 @@ from captions.config import Config
 from captions.engine import Engine
 from captions.kyutai_session import KyutaiSession
 from captions.livekit_session import EgressError, LivekitSession, parse_query
+from captions.memory import give_memory_back
 from captions.metrics import Metrics
 from captions.models.model import Model
 from captions.native_connection import NativeConnection
@@ -323,6 +324,8 @@ class Server:
         while True:
             await asyncio.sleep(_HOUSEKEEPING_S)
             self._rooms.forget_idle(time.monotonic())
+            if not self._engine.tracks:
+                give_memory_back()
 
 
 def _route(request: Request) -> _Route | None:

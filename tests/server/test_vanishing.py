@@ -1,0 +1,53 @@
+"""Clients that vanish without a word: nothing of them is left, and nobody else notices."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+
+import pytest
+from websockets.asyncio.client import connect
+
+from captions.stream.protocol import native
+from captions.stream.protocol.native import Audio, Started
+from tests.server.harness import pcm_f32le, serving, started
+from tests.speech import saying
+
+
+async def vanish(url: str, messages: list[native.ClientMessage], *, reset: bool) -> None:
+    """Say something, and be gone: with a reset, as of a killed host, or with the socket just closed."""
+    connection = await connect(f"{url}/v1/stream", proxy=None, ping_interval=None)
+    for message in messages:
+        await connection.send(native.encode(message, "msgpack"))
+    if reset:
+        raw = connection.transport.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.transport.abort()
+
+
+@pytest.mark.parametrize("reset", [True, False])
+async def test_a_swarm_that_speaks_and_vanishes_leaves_nothing_and_disturbs_nobody(reset: bool) -> None:
+    speech: list[native.ClientMessage] = [Audio("t", pcm_f32le(frame)) for frame in saying(7, 8)]
+    kinds: list[list[native.ClientMessage]] = [[], [started("t")], [started("t"), *speech]]
+    async with serving() as served:
+        async with served.talker() as other:
+            await other.send(started("t1"))
+            await other.hear(Started)
+            async with asyncio.TaskGroup() as group:
+                for number in range(60):
+                    group.create_task(vanish(served.url, kinds[number % 3], reset=reset))
+            assert await other.say("t2", saying(1, 2, 3)) == "w1 w2 w3"
+        await served.nothing_held()
+
+
+async def test_tcp_connections_that_never_ask_for_anything_are_no_connections() -> None:
+    async with serving() as served:
+        host, port = served.url.removeprefix("ws://").split(":")
+        idle = [await asyncio.open_connection(host, int(port)) for _ in range(20)]
+        idle[0][1].write(b"GET /v1/str")
+        async with served.talker() as client:
+            assert await client.say("t1", saying(1, 2)) == "w1 w2"
+        await served.nothing_held()
+        for _, writer in idle:
+            writer.close()
