@@ -30,6 +30,7 @@ __all__ = [
     "Finish",
     "Flush",
     "Heard",
+    "Impaired",
     "Listener",
     "Mute",
     "Notice",
@@ -122,7 +123,16 @@ class Taken:
     pushed_to: int
 
 
-Heard: TypeAlias = Arrived | SpurtStarted | SpurtEnded | BadAudio | Taken | Gap
+@dataclass(frozen=True, slots=True)
+class Impaired:
+    """What the network spoilt: packets dropped because they came `late` or `repeated`, samples lost and `concealed`."""
+
+    late: int
+    repeated: int
+    concealed: int
+
+
+Heard: TypeAlias = Arrived | SpurtStarted | SpurtEnded | BadAudio | Taken | Impaired | Gap
 """What the listener tells a track's connection, in order."""
 
 
@@ -142,6 +152,7 @@ class _Track:
     pace: Pace
     pushed_to: int = 0
     told_taken: int = 0
+    told_impaired: tuple[int, int, int] = (0, 0, 0)
 
 
 class Listener:
@@ -279,6 +290,11 @@ class Listener:
         if frame is not None:
             turn.orders.append(PushFrame(track_id, frame))
             track.pushed_to = max(track.pushed_to, frame.end)
+            impaired = (ear.timeline.late, ear.timeline.repeated, ear.concealed)
+            if impaired != track.told_impaired:
+                more = (now - told for now, told in zip(impaired, track.told_impaired, strict=True))
+                turn.heard.append((track_id, Impaired(*more)))
+                track.told_impaired = impaired
         if not track.pace.drops:
             self._tell_taken(track_id, track, turn)
 

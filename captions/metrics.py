@@ -52,6 +52,12 @@ class Metrics:
         self.dropped_audio_seconds = Counter(
             "captions_dropped_audio_seconds", "Audio never transcribed, by reason", ["reason"], registry=r
         )
+        self.packets_dropped = Counter(
+            "captions_packets_dropped", "Packets that came too late or twice, by reason", ["reason"], registry=r
+        )
+        self.concealed_audio_seconds = Counter(
+            "captions_concealed_audio_seconds", "Audio lost on the network and made up by the decoder", registry=r
+        )
         self.errors = Counter("captions_errors", "Errors told to clients, by code", ["code"], registry=r)
         self.readers_dropped = Counter(
             "captions_readers_dropped", "Connections closed because they read too slowly", ["route"], registry=r

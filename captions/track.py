@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from captions.listener import Arrived, BadAudio, Heard, Taken
+from captions.listener import Arrived, BadAudio, Heard, Impaired, Taken
 from captions.metrics import Metrics
 from captions.stream.latency import Arrivals, WordLatency, word_latency
 from captions.stream.protocol import native
@@ -100,6 +100,10 @@ class CaptionTrack:
             case Taken(samples, pushed_to):
                 self._unheard_samples -= samples
                 self._pushed_to = pushed_to
+            case Impaired(late, repeated, concealed):
+                self._metrics.packets_dropped.labels(reason="late").inc(late)
+                self._metrics.packets_dropped.labels(reason="repeated").inc(repeated)
+                self._metrics.concealed_audio_seconds.inc(seconds(concealed))
             case Gap():
                 self._gap(event)
 

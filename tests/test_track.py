@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captions.listener import Arrived, BadAudio, Taken
+from captions.listener import Arrived, BadAudio, Impaired, Taken
 from captions.metrics import Metrics
 from captions.stream.protocol.native import (
     CaptionWord,
@@ -292,6 +292,15 @@ def test_gaps_are_told_and_counted_wherever_they_arose() -> None:
     assert stage.take() == [GapNotice("t1", 0.0, 0.5, "loss"), GapNotice("t1", 1.0, 3.0, "overload")]
     assert stage.metric("captions_dropped_audio_seconds_total", reason="loss") == 0.5
     assert stage.metric("captions_dropped_audio_seconds_total", reason="overload") == 2.0
+
+
+def test_what_the_network_spoilt_is_counted() -> None:
+    stage = Stage()
+    stage.track.heard(Impaired(late=2, repeated=1, concealed=samples(0.04)))
+    assert stage.take() == []
+    assert stage.metric("captions_packets_dropped_total", reason="late") == 2
+    assert stage.metric("captions_packets_dropped_total", reason="repeated") == 1
+    assert stage.metric("captions_concealed_audio_seconds_total") == 0.04
 
 
 def test_errors_name_the_track_and_are_not_fatal() -> None:

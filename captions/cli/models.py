@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from importlib.util import find_spec
 
 from captions.cli.errors import CommandError
@@ -24,5 +25,6 @@ def run(arguments: argparse.Namespace) -> int:
         raise CommandError("fetching models needs the Kyutai extra: pip install 'captions[kyutai]'")
     from captions.models.kyutai.checkpoint import pull
 
+    print(f"fetching {arguments.name} from the model hub", file=sys.stderr)
     print(pull(arguments.name))
     return 0

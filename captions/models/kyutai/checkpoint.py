@@ -16,6 +16,7 @@ import sentencepiece
 import torch
 from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from huggingface_hub.utils import logging as hub_logging
 from moshi.models import LMModel, MimiModel, loaders
 from safetensors import SafetensorError
 
@@ -211,6 +212,8 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _hub_file(name: str, file: str) -> Path:
+    """Without a network this takes some 20 s of retries, which the hub's package would each tell in five lines."""
+    hub_logging.set_verbosity_error()
     try:
         return Path(hf_hub_download(name, file))
     except LocalEntryNotFoundError:
