@@ -11,7 +11,6 @@ import json
 import random
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import jiwer
@@ -76,7 +75,7 @@ def _lose(packets: Sequence[Packet], share: float, seed: int) -> list[Packet]:
 def _words(packets: Sequence[Packet], *, skip_silence: bool = True) -> list[str]:
     model = MoonshineModel(lanes=1)
     pipeline = Pipeline(model, Config(), skip_silence=skip_silence)
-    pipeline.hear(PacketDecoder(), [replace(packet) for packet in packets])
+    pipeline.hear(PacketDecoder(), packets)
     model.close()
     return plain(" ".join(word.text for word in pipeline.words))
 
