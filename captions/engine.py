@@ -53,7 +53,7 @@ class Engine:
         self._idle.set()
         self._loop: asyncio.AbstractEventLoop | None = None
         gate = gate_policy(model, config)
-        pending = int(config.limits.pending_audio_s * 50)
+        pending = max(1, int(config.limits.pending_audio_s * 50))
         self._runner = Runner(model, Scheduler(lane_policy(model, config)), self._on_results, clock)
         self._listener = Listener(
             SileroVad(), gate, self._on_turn, clock, max_pending_packets=pending, skips_silence=config.vad.skip_silence
@@ -183,7 +183,7 @@ def lane_policy(model: Model, config: Config) -> LanePolicy:
         prefix_frames=info.prefix_frames,
         flush_frames=info.flush_frames,
         preroll_frames=frames_in(lanes.preroll_s),
-        backlog_frames=max(frames_in(config.limits.pending_audio_s), frames_in(lanes.preroll_s)),
+        backlog_frames=max(1, frames_in(config.limits.pending_audio_s), frames_in(lanes.preroll_s)),
         wait_frames=frames_in(lanes.wait_s),
         stall_frames=frames_in(lanes.stall_s) + info.delay_frames if info.can_stall and lanes.stall_s else 0,
         feeds_silence=info.feeds_silence,

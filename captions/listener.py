@@ -255,6 +255,8 @@ class Listener:
                 self._finish_frame(notice.track, track, turn)
                 turn.orders.append(FlushTrack(notice.track, notice.id))
             case Finish():
+                if track.ear.end():
+                    self._hear({notice.track: track}, turn)
                 self._finish_frame(notice.track, track, turn)
                 self._end_spurt(notice.track, track, turn)
                 turn.orders.append(FlushTrack(notice.track, notice.id))

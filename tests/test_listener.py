@@ -259,7 +259,8 @@ def test_a_flush_finishes_the_frame_under_way_and_the_clock_goes_on_where_the_au
     (frame,) = frames_of([turn])
     assert (frame.pcm[: 3 * PACKET] == 0.5).all()
     assert not frame.pcm[3 * PACKET :].any()
-    assert outline(bench.hear(Sound(1, Packet(said(0.0), 3.0))).orders) == [Pushed(1, 3 * PACKET, 3.0)]
+    later = bench.hear(Sound(1, Packet(said(0.0), 3.0)))
+    assert outline(later.orders) == [Pushed(1, 3 * PACKET, 3.0), Speech(1, True)], "the detector heard it, too"
 
 
 def test_a_flush_behind_a_whole_frame_adds_no_silence_and_does_not_end_the_spurt() -> None:
@@ -544,6 +545,71 @@ def test_a_voice_that_wakes_its_track_has_arrivals_from_the_second_before() -> N
 
 
 # Several tracks
+
+
+def rtp(seq: int, at_s: float, level: float) -> Sound:
+    """20 ms with a sequence number, sent at that moment."""
+    return Sound(1, Packet(said(level, PACKET), at_s, None, seq, round(at_s * 24_000)))
+
+
+def spurts(*turns: Turn) -> list[SpurtStarted | SpurtEnded]:
+    return [one for turn in turns for one in news(turn) if isinstance(one, SpurtStarted | SpurtEnded)]
+
+
+def test_a_voice_after_a_long_dtx_is_heard_where_it_was() -> None:
+    bench = Bench()
+    quiet = [rtp(n, n / 50, 0.0) for n in range(50)]
+    comfort = [rtp(50 + n, 1.0 + 0.4 * n, 0.0) for n in range(25)]
+    turn = bench.hear(opened(), *quiet, *comfort, *[rtp(75 + n, 11.0 + n / 50, 0.5) for n in range(20)])
+    (started,) = spurts(turn)
+    assert isinstance(started, SpurtStarted)
+    assert abs(started.at - 11 * 24_000) <= CHUNK_SPAN
+    assert arrivals(turn)[-1].end == round(11.4 * 24_000)
+
+
+def test_packets_lost_while_a_track_sleeps_are_told() -> None:
+    bench = Bench()
+    bench.hear(opened())
+    turns = [bench.hear(rtp(n, n / 50, 0.0)) for n in range(100)]
+    turns += [bench.hear(rtp(n, n / 50, 0.5)) for n in range(200, 220)]
+    assert [one for turn in turns for one in news(turn) if isinstance(one, Gap)] == [Gap(48_000, 96_000, "loss")]
+    assert spurts(*turns) == [SpurtStarted(96_000)]
+
+
+def test_a_flood_of_a_track_that_has_just_woken_up_loses_its_oldest_audio_and_keeps_its_clock() -> None:
+    bench = Bench(max_pending_packets=50)
+    bench.hear(opened())
+    for number in range(100):
+        bench.hear(rtp(number, number / 50, 0.0))
+    turn = bench.hear(*[rtp(number, number / 50, 0.5) for number in range(100, 250)])
+    gaps = [one for one in news(turn) if isinstance(one, Gap)]
+    assert all(one.end == other.start for one, other in pairwise(gaps))
+    assert gaps[-1].end <= arrivals(turn)[0].start
+    assert arrivals(turn)[-1].end == 5 * 24_000
+
+
+def test_what_is_dropped_takes_the_frame_under_way_with_it_and_both_are_told() -> None:
+    bench = Bench(max_pending_packets=1)
+    bench.hear(opened(), Sound(1, Packet(said(0.5, 3 * PACKET), 0.0)))
+    turn = bench.hear(*loud(1, 2))
+    assert [one for one in news(turn) if isinstance(one, Gap)] == [Gap(0, 3 * PACKET + FRAME_SAMPLES, "overload")]
+
+
+def test_flushes_in_mid_frame_do_not_move_what_the_detector_hears() -> None:
+    bench = Bench()
+    bench.hear(opened())
+    for number in range(20):
+        bench.hear(Sound(1, Packet(said(0.0, PACKET), number / 50)), Flush(1, "f"))
+    starts_at, ends_at = [one.at for one in spurts(bench.hear(*loud(1, 4), *silent(1, 4)))]
+    assert abs(starts_at - 20 * PACKET) <= CHUNK_SPAN
+    assert abs(ends_at - (20 * PACKET + 4 * FRAME_SAMPLES)) <= CHUNK_SPAN
+
+
+def test_at_the_end_what_waits_for_a_lost_packet_is_heard() -> None:
+    packets = [rtp(seq, seq / 50, 0.5) for seq in (0, 1, 2, 4, 5, 6)]
+    turn = Bench().hear(opened(pace=Pace(False)), *packets, Finish(1, "x"))
+    assert taken([turn]) == 6 * PACKET
+    assert frames_of([turn])[-1].end >= 7 * PACKET
 
 
 @pytest.mark.parametrize(

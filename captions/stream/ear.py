@@ -6,7 +6,7 @@ whoever runs the detector for many tracks at once.
     AWAKE    surely silent for long, and nobody speaks  -> ASLEEP
     ASLEEP   a packet that may be speech                -> AWAKE: what was kept is decoded first
 
-Asleep, packets are kept undecoded, the last second of them, so that the pre-roll of the next speech is there.
+Asleep, packets are kept undecoded, those of the last second, so that the pre-roll of the next speech is there.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ class Ear:
         self._asleep = False
         self._silent_for = 0
         self._kept: deque[Sound] = deque()
-        self._kept_samples = 0
         self._awoken: deque[Sound] = deque()
+        self._awoken_to = 0
         self._decoded: NDArray[np.float32] = np.empty(0, np.float32)
         self._decoded_from = 0
         self._passed_over = False
@@ -72,6 +72,7 @@ class Ear:
         self._frame = np.empty(FRAME_SAMPLES, np.float32)
         self._filled = 0
         self._frame_start = 0
+        self._audio_from = 0
         self._to_vad = _to_vad_rate()
         self._vad_pcm: NDArray[np.float32] = np.empty(0, np.float32)
         self._vad_position = 0
@@ -95,15 +96,28 @@ class Ear:
         """The next packet as it came. Whether there is something for `advance`: not while the track sleeps on."""
         self.timeline.push(packet)
         self._blank = self._asleep and not self._stir()
+        return not self._blank or bool(self.gaps)
+
+    def end(self) -> bool:
+        """No more packets come: what waits for earlier ones waits no longer. Returns what `push` does."""
+        self.timeline.give_up_waiting()
+        self._blank = self._asleep and not self._stir()
         return not self._blank
 
     def drop_oldest(self) -> None:
-        """Give up the packet that has waited longest: a gap."""
-        item = self.timeline.drop_oldest()
-        if item is not None:
-            self._taken += item.samples if isinstance(item, Sound) else 0
-            self.gaps.append(Gap(item.start, item.start + item.samples, "overload"))
-            self._jump(item.start + item.samples)
+        """Give up the packet that has waited longest, and the frame under way with it: a gap."""
+        awoken = bool(self._awoken)
+        item = self._awoken.popleft() if awoken else self.timeline.drop_oldest()
+        if item is None:
+            return
+        if isinstance(item, Sound) and not awoken:
+            self._taken += item.samples
+        under_way = self.position > self._audio_from and not self._passed_over
+        end = item.start + item.samples
+        self.gaps.append(Gap(self._audio_from if under_way else item.start, end, "overload"))
+        self._awoken_to = end
+        self._passed_over = False
+        self._jump(end)
 
     def advance(self) -> Frame | None:
         """Take in audio up to the end of the frame under way; the frame, if it is full then.
@@ -128,6 +142,7 @@ class Ear:
         if not self._filled:
             return None
         end = self._frame_start + self._filled
+        self._show_detector(self._frame[: self._filled])
         self._frame[self._filled :] = 0.0
         frame = Frame(self._frame_start, self._frame, now)
         self._begin_frame(end)
@@ -151,13 +166,15 @@ class Ear:
                 self._sleeps_through(item)
                 if not self._asleep:
                     return True
+            elif isinstance(item, Unsent) and item.lost:
+                self.gaps.append(Gap(item.start, item.start + item.samples, "loss"))
         return False
 
     def _take_next(self) -> bool:
         """Decode the next stretch of the timeline into `_decoded`. False: there is none yet."""
         while True:
             if self._awoken:
-                self._decode(self._awoken.popleft())
+                self._take_awoken()
                 return True
             match self.timeline.pop():
                 case None:
@@ -177,6 +194,16 @@ class Ear:
                     if not self._sleeps_through(sound):
                         self._decode(sound)
                         return True
+
+    def _take_awoken(self) -> None:
+        """What was kept, in its places: the silence that nobody sent between is part of it."""
+        sound = self._awoken[0]
+        if sound.start > self._awoken_to:
+            self._set(self._awoken_to, np.zeros(sound.start - self._awoken_to, np.float32))
+            self._awoken_to = sound.start
+            return
+        self._awoken_to = sound.start + sound.samples
+        self._decode(self._awoken.popleft())
 
     def _decode(self, sound: Sound) -> None:
         self.newest = sound.packet
@@ -213,20 +240,19 @@ class Ear:
             self._fall_asleep()
         self.newest = sound.packet
         self._kept.append(sound)
-        self._kept_samples += sound.samples
-        while self._kept_samples > KEPT_SAMPLES:
-            self._kept_samples -= self._kept.popleft().samples
+        while sound.start + sound.samples - self._kept[0].start > KEPT_SAMPLES and len(self._kept) > 1:
+            self._kept.popleft()
         self._passed_over = True
         if not silent:
             self._asleep = False
             self._silent_for = 0
             self._awoken.extend(self._kept)
+            self._awoken_to = self._kept[0].start
         return True
 
     def _fall_asleep(self) -> None:
         self._asleep = True
         self._kept.clear()
-        self._kept_samples = 0
 
     def _set(self, start: int, pcm: NDArray[np.float32]) -> None:
         """Audio from media position `start`; a jump there, if something before it was passed over.
@@ -246,6 +272,7 @@ class Ear:
         whether its silence was decoded or not.
         """
         self._begin_frame(position - position % FRAME_SAMPLES)
+        self._audio_from = position
         self._filled = position % FRAME_SAMPLES
         self._frame[: self._filled] = 0.0
         self._decoded_from = len(self._decoded)
@@ -265,7 +292,7 @@ class Ear:
         self._vad_pcm = np.concatenate([self._vad_pcm, resampled]) if len(self._vad_pcm) else resampled
 
     def _begin_frame(self, start: int) -> None:
-        self._frame_start = start
+        self._frame_start = self._audio_from = start
         self._frame = np.empty(FRAME_SAMPLES, np.float32)
         self._filled = 0
 

@@ -120,7 +120,7 @@ class Timeline:
             return
         seq = _unwrapped(packet.seq, self._next_seq, 16)
         if not -MOST_MISORDERED <= seq - self._next_seq <= MOST_DROPPED:
-            self._give_up_waiting()
+            self.give_up_waiting()
             self._next_seq = seq
         if seq < self._next_seq:
             self.late += 1
@@ -149,7 +149,7 @@ class Timeline:
             self._next_seq = min(self._early)
         return self.pop()
 
-    def _give_up_waiting(self) -> None:
+    def give_up_waiting(self) -> None:
         """Whatever waits for something before it is placed as it is."""
         for seq in sorted(self._early):
             assert self._next_seq is not None
