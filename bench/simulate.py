@@ -194,7 +194,7 @@ class _Simulation:
         """Spurts of which nothing is left, for all of it has waited too long."""
         self._tally.dropped_s += sum((gap.end - gap.start) / FRAME_SAMPLES * FRAME_S for _, gap in plan.gaps)
         for number, _ in plan.flushed:
-            if number in self._opened and not self._scheduler.holds_lane(number):
+            if number in self._opened and not self._scheduler.holds_lane(number) and not self._scheduler.owes(number):
                 opened_at = self._opened.pop(number).opened_at
                 assert opened_at is not None
                 self._tally.waits_s.append(now - opened_at)

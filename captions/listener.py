@@ -292,13 +292,16 @@ class Listener:
         if frame is not None:
             turn.orders.append(PushFrame(track_id, frame))
             track.pushed_to = max(track.pushed_to, frame.end)
-            impaired = (ear.timeline.late, ear.timeline.repeated, ear.concealed)
-            if impaired != track.told_impaired:
-                more = (now - told for now, told in zip(impaired, track.told_impaired, strict=True))
-                turn.heard.append((track_id, Impaired(*more)))
-                track.told_impaired = impaired
+            self._tell_impaired(track_id, track, turn)
         if not track.pace.drops:
             self._tell_taken(track_id, track, turn)
+
+    def _tell_impaired(self, track_id: int, track: _Track, turn: Turn) -> None:
+        impaired = (track.ear.timeline.late, track.ear.timeline.repeated, track.ear.concealed)
+        if impaired != track.told_impaired:
+            more = (now - told for now, told in zip(impaired, track.told_impaired, strict=True))
+            turn.heard.append((track_id, Impaired(*more)))
+            track.told_impaired = impaired
 
     def _tell_taken(self, track_id: int, track: _Track, turn: Turn) -> None:
         taken = track.ear.taken_samples
@@ -336,6 +339,8 @@ class Listener:
         frame = track.ear.finish(self._clock())
         if frame is not None:
             turn.orders.append(PushFrame(track_id, frame))
+            self._tell_impaired(track_id, track, turn)
+            self._detect({track_id: track}, turn)
 
     def _end_spurt(self, track_id: int, track: _Track, turn: Turn) -> None:
         spurt = track.gate.close(track.ear.position)

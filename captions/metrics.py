@@ -27,7 +27,9 @@ class Metrics:
         self.lane_steps = Counter("captions_lane_steps", "Lanes stepped, over all model steps", registry=r)
         self.step_seconds = self._histogram("captions_step_seconds", "Time of one model step", _AROUND_A_FRAME)
         self.lane_wait_seconds = self._histogram(
-            "captions_lane_wait_seconds", "From a track's first speech to its lane", _AROUND_A_FRAME
+            "captions_lane_wait_seconds",
+            "From a track's first speech to its lane, of those that got one",
+            _AROUND_A_FRAME,
         )
         self.stalls = Counter("captions_stalls", "Lanes reset because they heard speech and said nothing", registry=r)
         self.word_latency_seconds = self._histogram(

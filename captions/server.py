@@ -321,11 +321,13 @@ class Server:
         return route.kind in ("kyutai", "livekit") and self._engine.tracks >= limits.tracks
 
     async def _keep_house(self) -> None:
+        had_tracks = False
         while True:
             await asyncio.sleep(_HOUSEKEEPING_S)
             self._rooms.forget_idle(time.monotonic())
-            if not self._engine.tracks:
-                give_memory_back()
+            if had_tracks and not self._engine.tracks:
+                await asyncio.to_thread(give_memory_back)
+            had_tracks = self._engine.tracks > 0
 
 
 def _route(request: Request) -> _Route | None:

@@ -41,14 +41,14 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def run(arguments: argparse.Namespace) -> int:
-    people = crowd(arguments.times * arguments.lanes, arguments.lanes // 2, arguments.seconds, arguments.calm_s)
+    people = crowd(arguments.times * arguments.lanes, max(1, arguments.lanes // 2), arguments.seconds, arguments.calm_s)
     with own_server("speaking", arguments.lanes, arguments.step_ms) as server:
         with progress(f"{len(people)} tracks", arguments.seconds + arguments.calm_s) as tick:
             done = run_pass(Target(server.url), people, server, tick=tick)
         counted_s = server.metric(_DROPPED, reason="overload")
     overload = Run(
         f"{len(people)} speakers on {arguments.lanes} lanes",
-        _figures(done, counted_s, done.load.began_at + arguments.seconds, arguments.normal_ms),
+        _figures(done, counted_s, arguments),
         notes=sorted({log.troubles[0].message for log in done.logs if log.troubles}),
     )
     show(overload)
@@ -63,17 +63,21 @@ def crowd(speakers: int, lasting: int, overload_s: float, calm_s: float) -> list
     return [*all_talking(lasting, duration_s), *(Voice(one.pieces, duration_s, one.starts_s) for one in brief)]
 
 
-def calm_after_s(moments: Sequence[tuple[float, float]], calm_at: float, normal_ms: float) -> float:
-    """How long after `calm_at` the p95 of every three seconds is within `normal_ms`; `moments` are (at, ms)."""
-    windows: dict[int, list[float]] = {}
+def calm_after_s(moments: Sequence[tuple[float, float]], calm_at: float, calm_s: float, normal_ms: float) -> float:
+    """How long after `calm_at` words come, and the p95 of every three seconds is within `normal_ms`.
+
+    `moments` are (at, ms). Seconds without a word are not normal: somebody talks all the while.
+    """
+    windows: list[list[float]] = [[] for _ in range(max(1, math.floor(calm_s / _WINDOW_S)))]
     for at, ms in moments:
-        if at >= calm_at:
-            windows.setdefault(math.floor((at - calm_at) / _WINDOW_S), []).append(ms)
-    over = [window for window, values in windows.items() if np.percentile(values, 95) > normal_ms]
+        if 0 <= at - calm_at < len(windows) * _WINDOW_S:
+            windows[math.floor((at - calm_at) / _WINDOW_S)].append(ms)
+    over = [n for n, values in enumerate(windows) if not values or np.percentile(values, 95) > normal_ms]
     return (max(over) + 1) * _WINDOW_S if over else 0.0
 
 
-def _figures(done: Pass, counted_s: float, calm_at: float, normal_ms: float) -> dict[str, Figure]:
+def _figures(done: Pass, counted_s: float, arguments: argparse.Namespace) -> dict[str, Figure]:
+    calm_at = done.load.began_at + arguments.seconds
     troubles = [trouble for log in done.logs for trouble in log.troubles]
     told_s = sum(trouble.lost_s for trouble in troubles)
     overheads = [moment for log in done.logs for moment in _overheads(log)]
@@ -86,7 +90,7 @@ def _figures(done: Pass, counted_s: float, calm_at: float, normal_ms: float) -> 
         "tracks_done": exact(sum(log.done_at is not None for log in done.logs), "tracks"),
         "other_troubles": exact(sum(trouble.message != "gap: overload" for trouble in troubles), ""),
         "overload_overhead_p95": exact(float(np.percentile(during, 95)) if during else 0.0, "ms", len(during)),
-        "calm_after": exact(calm_after_s(overheads, calm_at, normal_ms), "s"),
+        "calm_after": exact(calm_after_s(overheads, calm_at, arguments.calm_s, arguments.normal_ms), "s"),
         "server_cpu": exact(done.cpu_s or 0.0, "s"),
         "late_p99": exact(done.load.late_p99_ms, "ms"),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from captions.types import Frame, Gap, Progress
+from captions.types import FRAME_SAMPLES, Frame, Gap, Progress
 
 __all__ = ["Feed", "Flush", "Lane", "Plan", "Track"]
 
@@ -85,9 +85,10 @@ class Lane:
         return self.track is not None and self.silent_since is None
 
     def silence_behind(self, flush: Flush) -> int:
-        """The frames heard last that hold no speech any more."""
-        silent_from = flush.silent_from
-        return 0 if silent_from is None else sum(start >= silent_from for start in self.fed_last)
+        """The frames heard last that surely hold no speech: a word's tail may outlast the detector by a frame."""
+        if flush.silent_from is None:
+            return 0
+        return sum(start >= flush.silent_from + FRAME_SAMPLES for start in self.fed_last)
 
     def release(self) -> None:
         """Part lane and track; audio that the lane was not fed yet, silence all of it, becomes pre-roll."""
@@ -123,7 +124,7 @@ class Track:
     speaking: bool = False
     waiting_since: float | None = None
     lane: Lane | None = None
-    dropped: Gap | None = None
+    dropped: list[Gap] = field(default_factory=list)
     pushed_to: int = 0
     told_to: int = 0
 
@@ -167,4 +168,7 @@ class Track:
         at, oldest = next((at, item) for at, item in enumerate(self.queue) if isinstance(item, Frame))
         del self.queue[at]
         self.frames -= 1
-        self.dropped = Gap(oldest.start if self.dropped is None else self.dropped.start, oldest.end, "overload")
+        if self.dropped and oldest.start <= self.dropped[-1].end:
+            self.dropped[-1] = Gap(self.dropped[-1].start, oldest.end, "overload")
+        else:
+            self.dropped.append(Gap(oldest.start, oldest.end, "overload"))

@@ -9,8 +9,8 @@ The rules (design: lanes shared by voice):
 - A lane given to a new track is reset and fed `prefix_frames` of silence before its first audio; free lanes get both
   ahead of need. `spare_lanes` are kept free for that, taken from the longest silent.
 - A flush feeds `flush_frames` of silence as fast as steps go, less what the lane has heard; its last frame closes.
-- A track keeps at most `backlog_frames`, and none that has waited for a lane as long as `wait_frames` last; beyond that
-  its oldest audio is dropped and told as a gap. So the lag of an overload ends soon after it.
+- A track that may drop audio keeps at most `backlog_frames`, and while it has no lane only what came in within
+  `wait_frames`; older audio is dropped and told as a gap. So the lag of an overload ends soon after it.
 - A lane that hears `stall_frames` of speech without a word is reset and hears them again, once until the next word.
 """
 
@@ -20,7 +20,7 @@ from collections import Counter, deque
 from dataclasses import dataclass
 
 from captions.models.lanes import Feed, Flush, Lane, Plan, Track
-from captions.types import FRAME_S, Frame, Progress
+from captions.types import FRAME_S, SAMPLE_RATE, Frame, Progress
 
 __all__ = ["Feed", "Flush", "LanePolicy", "Plan", "Scheduler"]
 
@@ -83,6 +83,11 @@ class Scheduler:
     @property
     def waiting(self) -> int:
         return len(self._waiting)
+
+    def owes(self, track: int) -> bool:
+        """Whether speech of the track is still to be run."""
+        t = self._tracks.get(track)
+        return t is not None and (t.owes or t.waiting_since is not None)
 
     def holds_lane(self, track: int) -> bool:
         t = self._tracks.get(track)
@@ -183,15 +188,23 @@ class Scheduler:
             if lane.track is not None:
                 self._plan_lane(lane, lane.track, now, plan)
         self._make_ready(plan, now)
-        for t in self._news.values():
-            if t.dropped is not None:
-                plan.gaps.append((t.id, t.dropped))
-                t.dropped = None
+        self._tell_news(plan)
+        return plan
+
+    def _tell_news(self, plan: Plan) -> None:
+        """A track that waits loses a frame every 80 ms: it is told of a second at once, or before a boundary."""
+        news, self._news = self._news, {}
+        bounded = {track for track, _ in (*plan.flushed, *self._resolved)}
+        for t in news.values():
+            waits = t.waiting_since is not None and t.id not in bounded
+            if waits and 0 < sum(gap.end - gap.start for gap in t.dropped) < SAMPLE_RATE:
+                self._news[t.id] = t
+                continue
+            plan.gaps += [(t.id, gap) for gap in t.dropped]
+            t.dropped.clear()
             if not t.drops and t.taken_to > t.told_to:
                 t.told_to = t.taken_to
                 plan.progress.append((t.id, Progress(t.told_to)))
-        self._news.clear()
-        return plan
 
     def _queue_flush(self, t: Track, flush: Flush) -> None:
         """Answer at once what nothing is owed for, so that a flush never keeps or waits for a lane in vain."""

@@ -14,7 +14,7 @@ __all__ = ["LaneTrace"]
 class _Fed:
     """`media` is where this frame's first sample lies; for silence on no clock, where the clock stood, if it ran.
 
-    `full_at`: when the frame was full. Silence on no clock comes as late as the audio before it.
+    `full_at`: when the frame was full. Silence on no clock is there at once, and as late as the audio before it.
     """
 
     media: int | None
@@ -42,7 +42,9 @@ class LaneTrace:
         """The lane's next frame, or None for silence on no clock; `step_at` is when its step began."""
         self._count += 1
         if frame is None:
-            self._fed.append(_Fed(self._clock, False, step_at - self._lag))
+            goes_on = bool(self._fed) and not self._fed[-1].on_clock
+            full_at = self._fed[-1].full_at if goes_on else step_at - self._lag
+            self._fed.append(_Fed(self._clock, False, full_at))
         else:
             self._fed.append(_Fed(frame.start, True, frame.arrived_at))
             self._clock = frame.end

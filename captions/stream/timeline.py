@@ -94,6 +94,7 @@ class Timeline:
         self._ticks = 0
         self._base = 0
         self._arrived_at = 0.0
+        self._placed: deque[int] = deque(maxlen=MOST_MISORDERED)
         self.late = 0
         self.repeated = 0
         self.refused_samples = 0
@@ -116,16 +117,18 @@ class Timeline:
             self._next_seq = packet.seq
         if packet.seq == self._next_seq & 0xFFFF and not self._early:
             self._place(packet, 0)
+            self._placed.append(self._next_seq)
             self._next_seq += 1
             return
         seq = _unwrapped(packet.seq, self._next_seq, 16)
         if not -MOST_MISORDERED <= seq - self._next_seq <= MOST_DROPPED:
             self.give_up_waiting()
+            self._placed.clear()
             self._next_seq = seq
-        if seq < self._next_seq:
-            self.late += 1
-        elif seq in self._early:
+        if seq in self._early or seq in self._placed:
             self.repeated += 1
+        elif seq < self._next_seq:
+            self.late += 1
         else:
             self._early[seq] = packet
             return
@@ -140,6 +143,7 @@ class Timeline:
                 seq = self._next_seq if self._next_seq in self._early else min(self._early)
                 if seq == self._next_seq or len(self._early) > WINDOW:
                     self._place(self._early.pop(seq), seq - self._next_seq)
+                    self._placed.append(seq)
                     self._next_seq = seq + 1
         return self._ready.popleft() if self._ready else None
 

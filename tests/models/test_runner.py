@@ -139,7 +139,7 @@ def test_words_come_on_the_tracks_clock_with_their_moments_and_the_flush_behind_
                 "w5",
                 30 * FRAME_SAMPLES,
                 31 * FRAME_SAMPLES,
-                WordTiming(99.9, given_at - 0.1, 100.0, given_at, given_at + STEP_S),
+                WordTiming(99.9, 99.9 + STEP_S, 100.0, given_at, given_at + STEP_S),
             ),
         ),
         (7, Flushed(None)),

@@ -90,10 +90,11 @@ def test_a_words_moments_are_those_of_its_own_frame_and_the_one_that_gave_it() -
 def test_the_silence_of_a_flush_is_as_late_as_the_audio_before_it() -> None:
     trace = LaneTrace()
     trace.fed(frame(10, arrived_at=0.0), 7.0)
-    trace.fed(None, 7.1)
-    timing = trace.timing(samples(1), lane_at=5.0, step_at=7.1, emitted_at=7.2)
-    assert timing.frame_at == 0.0
+    for step in range(5):
+        trace.fed(None, 7.1 + step)
+    timing = trace.timing(samples(1), lane_at=5.0, step_at=11.1, emitted_at=11.2)
     assert timing.ahead_at == pytest.approx(0.1)
+    assert (timing.frame_at, timing.lane_at, timing.step_at, timing.emitted_at) == (0.0, 5.0, 11.1, 11.2)
 
 
 def test_what_a_frame_waited_while_the_look_ahead_came_in_is_not_counted() -> None:
@@ -135,6 +136,8 @@ def test_media_time_never_runs_backwards_and_moments_are_in_order(
     timing = trace.timing(end, lane_at, emitted_at - 0.027, emitted_at)
     moments = [timing.frame_at, timing.ahead_at, timing.lane_at, timing.step_at, timing.emitted_at]
     assert moments == sorted(moments)
+    arrivals = [step * 0.027 - FRAME_S for step, jump in enumerate(fed) if jump is not None]
+    assert timing.ahead_at >= max(arrivals, default=timing.ahead_at), "the frame fed last was waited for"
 
 
 @pytest.mark.parametrize("end", [0, 1, HALF, FRAME_SAMPLES])

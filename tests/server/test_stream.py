@@ -257,7 +257,7 @@ async def test_a_track_that_must_not_drop_audio_is_heard_whole_however_fast_it_i
         assert [m for m in client.said if isinstance(m, GapNotice)] == []
 
 
-async def test_a_live_track_that_waits_too_long_loses_its_oldest_audio_and_is_told() -> None:
+async def test_a_live_track_with_more_pending_than_it_may_have_loses_its_oldest_audio_and_is_told() -> None:
     async with serving(ScriptedModel(lanes=1), limits={"pending_audio_s": 0.8}) as served, served.talker() as client:
         await client.send(started("first", live=True))
         await client.speak("first", saying(1, 2, 3))
@@ -275,6 +275,22 @@ async def test_a_live_track_that_waits_too_long_loses_its_oldest_audio_and_is_to
         assert await served.metric("captions_dropped_audio_seconds_total", reason="overload") == pytest.approx(
             dropped_s
         )
+
+
+async def test_a_live_track_that_waits_too_long_for_a_lane_loses_its_oldest_audio_and_is_told() -> None:
+    async with serving(ScriptedModel(lanes=1), lanes={"wait_s": 0.2}) as served, served.talker() as client:
+        await client.send(started("first", live=True))
+        await client.speak("first", saying(1, 2, 3))
+        await client.hear(Segment)
+        await client.send(started("waits", live=True))
+        await client.speak("waits", saying(10, 11, 12))
+        await asyncio.sleep(0.3)
+        await client.speak("first", saying(4, 5, 6))
+        await client.send(FlushRequest("waits", "f"))
+        await client.hear(Flushed)
+        assert {(gap.track, gap.reason) for gap in client.said if isinstance(gap, GapNotice)} == {("waits", "overload")}
+        assert await client.stop("first") == "w1 w2 w3 w4 w5 w6"
+        assert await client.stop("waits") == ""
 
 
 async def test_more_tracks_than_a_connection_may_have() -> None:

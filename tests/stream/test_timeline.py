@@ -75,7 +75,7 @@ def test_a_repeated_packet_is_dropped_and_counted() -> None:
     line = timeline()
     items = run(line, map(packet, (0, 2, 2, 1, 1)))
     assert spans(items) == [("Sound", 0, 480), ("Sound", 480, 480), ("Sound", 960, 480)]
-    assert (line.repeated, line.late) == (1, 1)
+    assert (line.repeated, line.late) == (2, 0)
 
 
 def test_a_long_hole_is_silence_and_told_as_lost() -> None:
