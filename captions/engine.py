@@ -96,6 +96,11 @@ class Engine:
     def tracks(self) -> int:
         return len(self._sinks)
 
+    @property
+    def tracks_opened(self) -> int:
+        """So far, those that are closed too."""
+        return self._next_track
+
     def open(self, room: str, decoder: Decoder, sink: TrackSink, pace: Pace) -> int:
         """A new track; the number it is known by from here on is never given again."""
         self._next_track += 1

@@ -321,13 +321,13 @@ class Server:
         return route.kind in ("kyutai", "livekit") and self._engine.tracks >= limits.tracks
 
     async def _keep_house(self) -> None:
-        had_tracks = False
+        opened = 0
         while True:
             await asyncio.sleep(_HOUSEKEEPING_S)
             self._rooms.forget_idle(time.monotonic())
-            if had_tracks and not self._engine.tracks:
-                await asyncio.to_thread(give_memory_back)
-            had_tracks = self._engine.tracks > 0
+            if self._engine.tracks_opened > opened and not self._engine.tracks:
+                opened = self._engine.tracks_opened
+                give_memory_back()
 
 
 def _route(request: Request) -> _Route | None:

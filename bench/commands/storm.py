@@ -40,6 +40,8 @@ _ANSWER_S = 10.0
 _HOUSEKEEPING_S = 21.0
 """Twice what the server does its own in, so that it has seen that nobody is left."""
 _TALKERS = 4
+_SPEAKS_EVERY = 20
+"""Of so many in the swarm one speaks: fifty a second are about what the rest of a core can hear."""
 _MOST_MORE_MB = 20.0
 _SAME = ("tasks", "threads", "files")
 _GAUGES = {
@@ -85,9 +87,9 @@ def run(arguments: argparse.Namespace) -> int:
 
         def judge(name: str, began_at: float, figures: dict[str, Figure]) -> None:
             settled_s = _settle(server, began_at)
-            gauges = {title: _gauge(server, metric) for title, metric in _GAUGES.items()}
             time.sleep(_HOUSEKEEPING_S)
             health = server.health()
+            gauges = {title: _gauge(server, metric) for title, metric in _GAUGES.items()}
             left = {f"{what}_left": exact(health[what] - before[what], "") for what in _SAME}
             left |= {f"{title.replace(' ', '_')}_left": exact(value, "") for title, value in gauges.items()}
             grown = {"memory_grown": exact(health["resident_mb"] - before["resident_mb"], "MB")}
@@ -274,7 +276,7 @@ async def _swarm(url: str, rate: int, seconds: float) -> _Swarm:
 
 
 async def _come_and_go(url: str, number: int, swarm: _Swarm) -> None:
-    """Connect; every other one begins a track and speaks; vanish without a word, in a reset."""
+    """Connect, in some cases begin a track and speak, and vanish without a word, in a reset."""
     place = urlsplit(url)
     began_at = time.monotonic()
     writer = None
@@ -286,7 +288,7 @@ async def _come_and_go(url: str, number: int, swarm: _Swarm) -> None:
             if not answer.startswith(b"HTTP/1.1 101 "):
                 raise ConnectionRefusedError
             swarm.answered_ms.append((time.monotonic() - began_at) * 1_000)
-            if number % 2:
+            if number % _SPEAKS_EVERY == 0:
                 writer.write(_a_track())
                 await reader.read(1_000)
     except (OSError, EOFError):
