@@ -188,7 +188,10 @@ class MoonshineModel:
         return [*utterance.commit(words, ()), LaneTentative(())]
 
     def _read(self, audio: Pcm) -> list[str]:
-        """All words of an utterance. The package's own call wants a Python list of floats; its library, a buffer."""
+        """All words of an utterance; the model doubles a comma now and then.
+
+        The package's own call wants a Python list of floats; its library, a buffer.
+        """
         pcm = soxr.resample(audio, SAMPLE_RATE, MOONSHINE_RATE, "MQ")
         transcript = ctypes.POINTER(TranscriptC)()
         status = self._transcriber._lib.moonshine_transcribe_without_streaming(
@@ -202,4 +205,5 @@ class MoonshineModel:
         if status != 0:
             raise ModelError(f"moonshine-voice failed with status {status}")
         lines = (transcript.contents.lines[i] for i in range(transcript.contents.line_count))
-        return " ".join(ctypes.string_at(line.text).decode(errors="replace") for line in lines).split()
+        text = " ".join(ctypes.string_at(line.text).decode(errors="replace") for line in lines)
+        return text.replace(",,", ",").split()

@@ -85,6 +85,12 @@ def test_word_times_are_where_the_words_are(sentence: list[list[LaneEvent]]) -> 
     assert best.start == pytest.approx(samples_in(0.5), abs=samples_in(0.35))
 
 
+def test_a_comma_that_the_model_doubles_stands_once(model: MoonshineModel) -> None:
+    said = [word.text for word in words(hear(model, {0: frames(28.8, 31.5)})[0])]
+    assert "short," in said
+    assert not [text for text in said if ",," in text]
+
+
 def test_lanes_do_not_hear_each_other(model: MoonshineModel) -> None:
     one, other = frames(1.1, 2.3), frames(8.8, 10.0)
     together = hear(model, {0: one, 1: other})
