@@ -344,11 +344,13 @@ class Listener:
 
     def _end_spurt(self, track_id: int, track: _Track, turn: Turn) -> None:
         spurt = track.gate.close(track.ear.position)
-        self._vad.reset(track.stream)
         if spurt is not None:
             self._turn_gate(track_id, track, spurt, turn)
+        else:
+            self._vad.reset(track.stream)
 
     def _turn_gate(self, track_id: int, track: _Track, spurt: SpurtStarted | SpurtEnded, turn: Turn) -> None:
+        """A detector that remembers a voice takes the breath behind it for another: behind a spurt it starts afresh."""
         turn.heard.append((track_id, spurt))
         track.ear.speaking = isinstance(spurt, SpurtStarted)
         if track.ear.speaking:
@@ -356,4 +358,5 @@ class Listener:
             turn.orders.append(Speech(track_id, True))
         else:
             self._speaking.discard(track_id)
+            self._vad.reset(track.stream)
             turn.orders.append(Speech(track_id, False, spurt.at))

@@ -239,6 +239,35 @@ def test_silence_is_neither_decoded_nor_pushed_after_half_a_second_unless_told_t
     assert [len(arrivals(turn)) for turn in heard] == [6, 50]
 
 
+def test_real_speech_has_the_same_spurts_whether_silence_is_skipped_or_decoded() -> None:
+    """The reader's pauses are short sleeps; five seconds of room noise between two readings are a long one."""
+    speech = dickens(0.0, 25.6, OPUS_CLOCK)
+    room_noise = np.random.default_rng(0).normal(0, 2e-4, 5 * OPUS_CLOCK).astype(np.float32)
+    encoder = OpusEncoder()
+    blocks = np.concatenate([speech, room_noise, speech]).reshape(-1, OPUS_CLOCK // 50)
+    packets = [Sound(1, Packet(encoder.encode(block), n / 50)) for n, block in enumerate(blocks)]
+
+    def heard(*, skips_silence: bool) -> tuple[list[Heard], int]:
+        bench = Bench(SileroVad(), hangover_s=0.4, skips_silence=skips_silence)
+        bench.hear(Open(1, "room", decoder_for("opus", OPUS_CLOCK, 1), LIVE))
+        turns = [bench.hear(packet) for packet in packets]
+        return [spurt for turn in turns for spurt in news(turn)], len(frames_of(turns))
+
+    skipped, frames_skipped = heard(skips_silence=True)
+    whole, frames_whole = heard(skips_silence=False)
+    assert skipped == whole
+    assert len(whole) > 20
+    assert frames_skipped < frames_whole - 30
+
+
+def test_a_voice_that_ended_does_not_make_the_detector_hear_another() -> None:
+    bench = Bench()
+    bench.hear(opened(), *loud(1, 2))
+    assert bench.vad.resets == []
+    assert news(bench.hear(*silent(1, 2, first=2))) == [SpurtEnded(2 * FRAME_SAMPLES)]
+    assert bench.vad.resets == [0]
+
+
 def test_silence_nobody_sent_ends_the_spurt_where_the_voice_ended() -> None:
     bench = Bench()
     bench.hear(opened(), *(Sound(1, Packet(said(0.5), n * FRAME_S, None, n, n * FRAME_SAMPLES)) for n in range(4)))

@@ -67,7 +67,7 @@ class Ear:
         self._awoken_to = 0
         self._decoded: NDArray[np.float32] = np.empty(0, np.float32)
         self._decoded_from = 0
-        self._passed_over = False
+        self._heard_to = 0
         self._blank = True
         self._frame = np.empty(FRAME_SAMPLES, np.float32)
         self._filled = 0
@@ -112,11 +112,10 @@ class Ear:
             return
         if isinstance(item, Sound) and not awoken:
             self._taken += item.samples
-        under_way = self.position > self._audio_from and not self._passed_over
+        under_way = self.position > self._audio_from and item.start == self._heard_to
         end = item.start + item.samples
         self.gaps.append(Gap(self._audio_from if under_way else item.start, end, "overload"))
         self._awoken_to = end
-        self._passed_over = False
         self._jump(end)
 
     def advance(self) -> Frame | None:
@@ -187,7 +186,7 @@ class Ear:
                 case Lost(start, samples, behind):
                     if not self._asleep:
                         self.concealed += samples
-                        self._set(start, self._decoder.conceal(samples, behind.data))
+                        self._set(start, samples, self._decoder.conceal(samples, behind.data))
                         return True
                 case Sound() as sound:
                     self._taken += sound.samples
@@ -199,7 +198,8 @@ class Ear:
         """What was kept, in its places: the silence that nobody sent between is part of it."""
         sound = self._awoken[0]
         if sound.start > self._awoken_to:
-            self._set(self._awoken_to, np.zeros(sound.start - self._awoken_to, np.float32))
+            unsent = sound.start - self._awoken_to
+            self._set(self._awoken_to, unsent, np.zeros(unsent, np.float32))
             self._awoken_to = sound.start
             return
         self._awoken_to = sound.start + sound.samples
@@ -209,9 +209,9 @@ class Ear:
         self.newest = sound.packet
         self.arrivals.append(sound)
         try:
-            self._set(sound.start, self._decoder.decode(sound.packet.data))
+            self._set(sound.start, sound.samples, self._decoder.decode(sound.packet.data))
         except AudioError:
-            self._set(sound.start, self._decoder.conceal(sound.samples, b""))
+            self._set(sound.start, sound.samples, self._decoder.conceal(sound.samples, b""))
             raise
 
     def _play_silence(self, start: int, samples: int) -> bool:
@@ -220,12 +220,11 @@ class Ear:
             return False
         self._silent_for += samples
         played = min(samples, PLAYED_SILENCE_SAMPLES) if self.speaking else 0
-        self._passed_over = played < samples
         if played < samples and self._skips_silence:
             self._fall_asleep()
         if played == 0:
             return False
-        self._set(start, np.zeros(played, np.float32))
+        self._set(start, played, np.zeros(played, np.float32))
         return True
 
     def _sleeps_through(self, sound: Sound) -> bool:
@@ -242,7 +241,6 @@ class Ear:
         self._kept.append(sound)
         while sound.start + sound.samples - self._kept[0].start > KEPT_SAMPLES and len(self._kept) > 1:
             self._kept.popleft()
-        self._passed_over = True
         if not silent:
             self._asleep = False
             self._silent_for = 0
@@ -254,14 +252,14 @@ class Ear:
         self._asleep = True
         self._kept.clear()
 
-    def _set(self, start: int, pcm: NDArray[np.float32]) -> None:
-        """Audio from media position `start`; a jump there, if something before it was passed over.
+    def _set(self, start: int, samples: int, pcm: NDArray[np.float32]) -> None:
+        """Audio of the timeline's stretch of `samples` from `start`; a jump there, if something before was passed over.
 
-        Only then: a resampler holds back some samples, so decoded audio may run a little behind the timeline.
+        The timeline tells, not the samples decoded: a resampler holds some back.
         """
-        if self._passed_over:
+        if start != self._heard_to:
             self._jump(start)
-            self._passed_over = False
+        self._heard_to = start + samples
         self._decoded = pcm
         self._decoded_from = 0
 
@@ -272,7 +270,7 @@ class Ear:
         whether its silence was decoded or not.
         """
         self._begin_frame(position - position % FRAME_SAMPLES)
-        self._audio_from = position
+        self._audio_from = self._heard_to = position
         self._filled = position % FRAME_SAMPLES
         self._frame[: self._filled] = 0.0
         self._decoded_from = len(self._decoded)

@@ -135,6 +135,19 @@ def test_frames_lie_on_the_same_grid_whether_silence_is_skipped_or_not() -> None
         np.testing.assert_array_equal(frame.pcm, tail[frame.start])
 
 
+def test_a_short_sleep_leaves_no_seam() -> None:
+    levels = [0.5, 0.5, *[0.001 * (n % 3) for n in range(26 + 47)], *[0.5] * 20]
+    packets = [packet(n, level, loudness=20 if level == 0.5 else 127) for n, level in enumerate(levels)]
+    track, whole = ear(), ear(skips_silence=False)
+    (frames, chunks), (all_frames, all_chunks) = hear(track, packets), hear(whole, packets)
+    assert [frame.start for frame in frames] == [frame.start for frame in all_frames]
+    for frame, same in zip(frames, all_frames, strict=True):
+        np.testing.assert_array_equal(frame.pcm, same.pcm)
+    assert [(chunk.start, chunk.fresh) for chunk in chunks] == [(chunk.start, False) for chunk in all_chunks]
+    for chunk, same_chunk in zip(chunks, all_chunks, strict=True):
+        np.testing.assert_array_equal(chunk.pcm, same_chunk.pcm)
+
+
 def test_stays_awake_while_somebody_speaks() -> None:
     track = ear()
     track.speaking = True
