@@ -42,7 +42,7 @@ def plots(result: Result) -> list[tuple[str, str]]:
         ("Latency of words: the share that came within so many milliseconds", _latencies),
         ("Word latency over the clip", _over_time),
         ("Where the time of the newest word of each message went, by the server's own account (mean)", _parts),
-        ("The knee: word latency by number of tracks; crosses were not held", _knee),
+        ("The knee: the latency that has the target, by number of tracks; crosses were not held", _knee),
         ("Processor cores and memory by number of tracks", _cost),
         ("How late the harness itself was", _lateness),
         ("The harness alone: lateness by number of tracks", _harness),
@@ -132,7 +132,7 @@ def _knee(axes: Axes, runs: Sequence[Run]) -> bool:
         axes.plot(tracks[held == 0], p95[held == 0], "x", color="C1", markersize=8)
         axes.axhline(run.figures["target"].value, linestyle="--", color="C5", linewidth=1, label="target")
         axes.axvline(run.figures["capacity_tracks"].value, linestyle=":", color="C5", linewidth=1)
-        axes.set(xlabel="tracks", ylabel="word latency, ms", yscale="log")
+        axes.set(xlabel="tracks", ylabel="ms", yscale="log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axes.yaxis.set_minor_formatter(NullFormatter())

@@ -49,9 +49,9 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "capacity",
         help="the most tracks held at a latency people can follow",
         description="Double the tracks until the server does not hold them, then bisect. Held: p95 of word latency "
-        "under the target all through, no audio dropped, no error, and nine tenths of the words a track got in the "
-        "lightest trial. Each trial has a server of its own. Latency counts from gold word ends; with --model "
-        "speaking, from the ends it reports, which are exact.",
+        "under the target all through, no audio dropped, no error, and for each word spoken nine tenths of the "
+        "words of the first trial. Each trial has a server of its own. Latency counts from gold word ends; with "
+        "--model speaking, from the ends it reports, which are exact.",
     )
     parser.add_argument("--model", default="auto", help="what `captions serve` takes, or speaking (default: auto)")
     parser.add_argument("--lanes", type=int, default=0, help="default: what suits the model; 64 of the speaking one")
@@ -86,7 +86,7 @@ class _Search:
     columns: dict[str, list[float]] = field(
         default_factory=lambda: {
             name: []
-            for name in ("tracks", "p50_ms", "p95_ms", "cores", "memory_mb", "words_per_track_s", "held", "late_p99_ms")
+            for name in ("tracks", "p50_ms", "p95_ms", "cores", "memory_mb", "words_per_spoken", "held", "late_p99_ms")
         }
     )
     runs: list[Run] = field(default_factory=list)
@@ -108,8 +108,8 @@ class _Search:
             )
         run = to_run(f"{tracks} tracks", done)
         p50, p95 = (run.figures.get(f"{self.figure}_{rank}") for rank in ("p50", "p95"))
-        words = run.figures["words"].value / done.audio_s
-        enough = not self.runs or words >= _LEAST_WORDS * self.columns["words_per_track_s"][0]
+        words = run.figures["words"].value / max(1, sum(len(clip.truth.words) for clip in clips))
+        enough = not self.runs or words >= _LEAST_WORDS * self.columns["words_per_spoken"][0]
         held = p95 is not None and p95.value <= self.target_ms and not done.samples.troubles and enough
         row = {
             "tracks": tracks,
@@ -117,7 +117,7 @@ class _Search:
             "p95_ms": p95.value if p95 else 0.0,
             "cores": (done.cpu_s or 0.0) / (WARM_UP_S + arguments.seconds),
             "memory_mb": done.memory_mb or 0.0,
-            "words_per_track_s": words,
+            "words_per_spoken": words,
             "held": float(held),
             "late_p99_ms": done.load.late_p99_ms,
         }
@@ -128,10 +128,16 @@ class _Search:
         self.runs.append(Run(run.name, figures, notes=run.notes))
         console.print(
             f"{tracks:5d} tracks  p95 {reading(p95) if p95 else '-':>9}  {row['cores']:.2f} cores  "
-            f"{words:.2f} words/s a track  late p99 {row['late_p99_ms']:.1f} ms  {'held' if held else 'not held'}"
+            f"{words:.2f} words for each spoken  late p99 {row['late_p99_ms']:.1f} ms  {'held' if held else 'not held'}"
             + (f"  ({run.notes[0]})" if run.notes else "")
         )
         return held
+
+    def memory_per_track(self) -> float:
+        """MB a track adds, by the trials that held: an overloaded server drops what it would have kept."""
+        held = [place for place, good in enumerate(self.columns["held"]) if good]
+        tracks, memory = ([self.columns[name][place] for place in held] for name in ("tracks", "memory_mb"))
+        return slope(tracks, memory)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -145,7 +151,7 @@ def run(arguments: argparse.Namespace) -> int:
     figures = {"capacity_tracks": exact(held, "tracks"), "target": exact(target_ms, "ms")}
     if held:
         figures["server_cpu_per_track"] = exact(found.columns["cores"][place] / held, "s/s")
-        figures["memory_per_track"] = exact(slope(found.columns["tracks"], found.columns["memory_mb"]), "MB")
+        figures["memory_per_track"] = exact(found.memory_per_track(), "MB")
     summary = Run(f"{Path(arguments.model).name}, {arguments.load}", figures, {"capacity": found.columns})
     console.print(f"holds {held} tracks with p95 of {title(figure)} under {target_ms:.0f} ms")
     model = Path(arguments.model).name
@@ -157,7 +163,7 @@ def run(arguments: argparse.Namespace) -> int:
         Result(
             f"capacity-{model}-{arguments.load}",
             f"Capacity: {model}, {arguments.load}",
-            settings | {"model": model},
+            settings | {"model": model, "figure": figure, "target_ms": str(target_ms)},
             [summary, *by_tracks],
         )
     )
