@@ -24,14 +24,14 @@ import soxr
 from captions.cli.audio_file import blocks
 from captions.cli.demo import clip
 from captions.config import Config
-from captions.engine import lane_policy
-from captions.listener import Listener, Open, Pace, Sound
-from captions.models.runner import Runner
+from captions.doors.native import messages as native
+from captions.engine.engine import lane_policy
+from captions.engine.listener import Listener, Open, Pace, Sound
+from captions.engine.runner import Runner
 from captions.models.scheduler import Scheduler
 from captions.models.scripted import ScriptedModel
 from captions.stream.decode import decoder_for
 from captions.stream.opus import OPUS_CLOCK, OpusDecoder, OpusEncoder
-from captions.stream.protocol import native
 from captions.stream.timeline import Packet
 from captions.types import SAMPLE_RATE, Pcm
 from captions.vad.gate import GatePolicy

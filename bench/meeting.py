@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from captions.stream.protocol.native import CaptionWord, Latency, Participant, Segment
+from captions.doors.native.messages import CaptionWord, Latency, Participant, Segment
 
 __all__ = ["Said", "meeting"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from captions.config import Config
-from captions.engine import gate_policy, lane_policy
-from captions.listener import Finish, Listener, Open, Pace, Sound
+from captions.engine.engine import gate_policy, lane_policy
+from captions.engine.listener import Finish, Listener, Open, Pace, Sound
+from captions.engine.runner import Results, Runner
 from captions.models.model import Model
-from captions.models.runner import Results, Runner
 from captions.models.scheduler import Scheduler
 from captions.stream.decode import Decoder
 from captions.stream.timeline import Packet

@@ -6,9 +6,9 @@ import time
 from types import TracebackType
 
 from captions.config import Config, KeysConfig, RoomsConfig, ServerConfig
+from captions.doors.native.messages import Segment
 from captions.models.scripted import ScriptedModel
-from captions.server import Server
-from captions.stream.protocol.native import Segment
+from captions.server.server import Server
 
 __all__ = ["RoomServer"]
 

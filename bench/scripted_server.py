@@ -19,7 +19,7 @@ from websockets.typing import Subprotocol
 from bench.events import Seen, SpeechTurn
 from bench.process import hurry
 from bench.script import PACKET_S, Move, Script, moves, standard_script
-from captions.stream.protocol import native
+from captions.doors.native import messages as native
 
 __all__ = ["ScriptedTrack", "main", "scripted_server"]
 

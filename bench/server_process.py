@@ -20,7 +20,7 @@ from captions import logs
 from captions.config import Config, LimitsConfig, ModelConfig, ServerConfig
 from captions.models import load
 from captions.models.model import Model
-from captions.server import Server
+from captions.server.server import Server
 
 __all__ = ["main"]
 

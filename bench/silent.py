@@ -16,8 +16,8 @@ import numpy as np
 
 from bench.own_server import OwnServer, own_server
 from captions.client import Client
+from captions.doors.native.messages import Audio
 from captions.stream.opus import OPUS_CLOCK, OpusEncoder
-from captions.stream.protocol.native import Audio
 
 __all__ = ["main"]
 

@@ -14,7 +14,7 @@ from websockets.http11 import Request
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
-from captions.stream.protocol.native import SUBPROTOCOL
+from captions.doors.native.messages import SUBPROTOCOL
 
 __all__ = ["main"]
 

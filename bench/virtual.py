@@ -21,11 +21,11 @@ from bench.clips import AudioFormat, packets_of, two_cities
 from bench.process import open_files, resident_mb
 from bench.speaking_model import SpeakingModel
 from captions.config import Config, RoomsConfig
-from captions.engine import Engine
+from captions.doors.native import messages as native
+from captions.doors.native.session import Service, Session
+from captions.engine.engine import Engine
 from captions.metrics import Metrics
-from captions.rooms import Rooms
-from captions.session import Service, Session
-from captions.stream.protocol import native
+from captions.rooms.rooms import Rooms
 
 __all__ = ["Health", "VirtualServer", "soak"]
 

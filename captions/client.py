@@ -11,7 +11,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.typing import Subprotocol
 
-from captions.stream.protocol.native import (
+from captions.doors.native.messages import (
     SUBPROTOCOL,
     Audio,
     ClientMessage,

@@ -13,11 +13,11 @@ PACKAGE = Path(__file__).parents[1] / "captions"
 MODULES = {str(path.relative_to(PACKAGE)): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 IMPORTERS = {
-    "websockets": {"server.py", "client.py"},
+    "websockets": {"server/server.py", "client.py"},
     "onnxruntime": {"vad/silero.py"},
     "opuslib_next": {"stream/opus.py"},
     "av": {"cli/audio_file.py"},
-    "moonshine_voice": {"models/moonshine.py", "cli/demo.py", "pages.py"},
+    "moonshine_voice": {"models/moonshine.py", "cli/demo.py", "server/pages.py"},
     "sounddevice": {"cli/mic.py"},
     "prometheus_client": {"metrics.py"},
     "msgpack": set[str](),
@@ -26,7 +26,7 @@ IMPORTERS = {
 
 ONLY_KYUTAI = ("torch", "moshi", "sentencepiece", "safetensors", "huggingface_hub")
 NO_STAGE = {"asyncio", "threading", "time", "socket", "concurrent", "multiprocessing"}
-ABOVE_STAGES = ("captions.server", "captions.session", "captions.engine", "captions.listener", "captions.client")
+ABOVE_STAGES = ("captions.server", "captions.doors", "captions.engine", "captions.client")
 
 
 def imports(path: Path) -> set[str]:

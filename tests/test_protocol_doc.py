@@ -10,8 +10,8 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from captions.stream.protocol import native
-from captions.stream.protocol.native import Error, Flushed, Pong, Ready, Started, Stopped
+from captions.doors.native import messages as native
+from captions.doors.native.messages import Error, Flushed, Pong, Ready, Started, Stopped
 from tests.server.harness import serving
 
 PAGE = (Path(__file__).parents[1] / "docs" / "protocol.md").read_text(encoding="utf-8")

@@ -29,8 +29,8 @@ from bench.sender import Target
 from bench.session import run_pass
 from bench.voices import PacketPool, all_talking, voice_of
 from captions.client import Client
+from captions.doors.native import messages as native
 from captions.stream.opus import OPUS_CLOCK
-from captions.stream.protocol import native
 
 __all__ = ["add_to"]
 

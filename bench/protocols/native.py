@@ -8,8 +8,8 @@ from bench.clips import AudioFormat
 from bench.events import Done, Observation, Seen, SeenWord, SpeechTurn, Trouble
 from bench.metrics import PARTS
 from bench.protocols.dialect import Payload, with_route
+from captions.doors.native import messages as native
 from captions.stream.opus import OPUS_CLOCK
-from captions.stream.protocol import native
 
 __all__ = ["NativeDialect"]
 

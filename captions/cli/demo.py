@@ -16,8 +16,8 @@ from captions.cli.own_server import server_at
 from captions.cli.tally import Tally
 from captions.cli.terminal import CaptionView
 from captions.client import Client
+from captions.doors.native.messages import Error, Participant, Segment, Stopped
 from captions.stream.opus import OPUS_CLOCK, OpusEncoder
-from captions.stream.protocol.native import Error, Participant, Segment, Stopped
 
 __all__ = ["TWO_CITIES", "add_to", "clip"]
 

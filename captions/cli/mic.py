@@ -12,7 +12,7 @@ from captions.cli.errors import CommandError
 from captions.cli.own_server import server_at
 from captions.cli.terminal import CaptionView
 from captions.client import Client
-from captions.stream.protocol.native import Error, Segment
+from captions.doors.native.messages import Error, Segment
 from captions.types import SAMPLE_RATE
 
 __all__ = ["add_to"]

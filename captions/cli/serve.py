@@ -12,7 +12,7 @@ from captions.cli.errors import CommandError
 from captions.config import Config, load
 from captions.models import load as models
 from captions.models.model import Model
-from captions.server import Server
+from captions.server.server import Server
 
 __all__ = ["add_to"]
 

@@ -7,7 +7,7 @@ import math
 import re
 from typing import Any
 
-from captions.stream.protocol.native import Segment
+from captions.doors.native.messages import Segment
 
 __all__ = ["Tally", "percentile"]
 

@@ -8,7 +8,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from captions.stream.protocol.native import Segment
+from captions.doors.native.messages import Segment
 
 __all__ = ["CaptionView", "final_line", "growing_line"]
 

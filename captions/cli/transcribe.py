@@ -14,8 +14,8 @@ from captions.cli.audio_file import blocks, duration_s
 from captions.cli.errors import CommandError
 from captions.cli.own_server import server_at
 from captions.client import Client
-from captions.stream.protocol.native import Error, Segment, Stopped
-from captions.stream.subtitles import Format, render
+from captions.doors.native.messages import Error, Segment, Stopped
+from captions.rooms.subtitles import Format, render
 from captions.types import SAMPLE_RATE
 
 __all__ = ["add_to", "transcribe"]

@@ -15,7 +15,7 @@ from bench.protocols.kyutai import KyutaiDialect
 from bench.protocols.native import NativeDialect
 from bench.protocols.vosk import VoskDialect
 from bench.protocols.whisperlivekit import WhisperLiveKitDialect
-from captions.stream.protocol import native
+from captions.doors.native import messages as native
 
 
 def test_routes() -> None:

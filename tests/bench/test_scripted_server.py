@@ -13,7 +13,7 @@ from bench.metrics import figures, measure
 from bench.protocols.native import NativeDialect
 from bench.script import PACKET_S, at_moment, expected, moves, standard_script
 from bench.scripted_server import ScriptedTrack
-from captions.stream.protocol import native
+from captions.doors.native import messages as native
 
 
 def test_what_a_client_of_it_sees_is_the_script() -> None:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from captions.cli.tally import Tally, percentile, plain
-from captions.stream.protocol.native import CaptionWord, Latency, Participant, Segment
+from captions.doors.native.messages import CaptionWord, Latency, Participant, Segment
 
 
 def segment(

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from captions.cli.terminal import CaptionView, final_line, growing_line
-from captions.stream.protocol.native import CaptionWord, Latency, Participant, Segment
+from captions.doors.native.messages import CaptionWord, Latency, Participant, Segment
 
 
 def segment(text: str, tentative: str = "", *, final: bool = False, name: str = "", **latency: float) -> Segment:

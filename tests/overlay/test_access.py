@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, expect
 
 from bench.room_server import RoomServer
-from captions.stream.protocol.native import Participant
+from captions.doors.native.messages import Participant
 from tests.overlay.screen import Screen
 
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ from playwright.async_api import Browser, BrowserContext, Page, expect
 from bench.browser import pixels as measure_pixels
 from bench.browser import steadiness, weight
 from bench.room_server import RoomServer
-from captions.stream.protocol.native import Participant
+from captions.doors.native.messages import Participant
 from tests.overlay.screen import Screen
 
 BRUNO = Participant("bruno", "Bruno <b>")

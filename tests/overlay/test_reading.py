@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.async_api import expect
 
-from captions.stream.protocol.native import Participant
+from captions.doors.native.messages import Participant
 from tests.overlay.screen import ALICE, Screen
 
 BRUNO, CHLOE, DAVID, ELISE = (Participant(name.lower(), name) for name in ("Bruno", "Chloe", "David", "Elise"))

@@ -13,11 +13,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from captions.config import load
-from captions.models.model import Model
-from captions.models.scripted import ScriptedModel
-from captions.server import Server
-from captions.stream.protocol import native
-from captions.stream.protocol.native import (
+from captions.doors.native import messages as native
+from captions.doors.native.messages import (
     Audio,
     ClientMessage,
     Encoding,
@@ -29,6 +26,9 @@ from captions.stream.protocol.native import (
     Stop,
     Stopped,
 )
+from captions.models.model import Model
+from captions.models.scripted import ScriptedModel
+from captions.server.server import Server
 from captions.types import Pcm
 
 __all__ = [

@@ -13,8 +13,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from captions.models.scripted import ScriptedModel
-from captions.stream.protocol.native import (
+from captions.doors.native.messages import (
     Audio,
     Encoding,
     Error,
@@ -26,6 +25,7 @@ from captions.stream.protocol.native import (
     Started,
     Stopped,
 )
+from captions.models.scripted import ScriptedModel
 from tests.server.harness import PATIENCE_S, Served, Talker, pcm_f32le, serving, started, until
 from tests.speech import saying, silence
 

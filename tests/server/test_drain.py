@@ -13,8 +13,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from captions.doors.native.messages import Audio, Ping, Pong, Stopped
 from captions.models.agreement import spoken
-from captions.stream.protocol.native import Audio, Ping, Pong, Stopped
 from tests.server.harness import PATIENCE_S, Talker, final_text, pcm_f32le, started
 from tests.speech import dickens
 

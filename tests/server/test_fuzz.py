@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from captions.stream.protocol import native
-from captions.stream.protocol.native import Audio, Encoding, FlushRequest, Mute, Ping, Start, Stop, Unmute
+from captions.doors.native import messages as native
+from captions.doors.native.messages import Audio, Encoding, FlushRequest, Mute, Ping, Start, Stop, Unmute
 from tests.server.harness import Served, pcm_f32le, serving
 from tests.speech import SILENCE, saying
 

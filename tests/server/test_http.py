@@ -11,9 +11,9 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from captions.config import load
+from captions.doors.native.messages import Error, Ping, Pong, Segment
 from captions.models.scripted import ScriptedModel
-from captions.server import Server
-from captions.stream.protocol.native import Error, Ping, Pong, Segment
+from captions.server.server import Server
 from tests.server.harness import PATIENCE_S, Served, serving, started, until
 from tests.speech import saying
 

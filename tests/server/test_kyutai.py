@@ -17,7 +17,7 @@ from captions.cli.audio_file import blocks
 from captions.cli.demo import clip
 from captions.config import Config, KeysConfig, LimitsConfig, ServerConfig
 from captions.models.moonshine import MoonshineModel
-from captions.server import Server
+from captions.server.server import Server
 from captions.types import FRAME_SAMPLES, SAMPLE_RATE, Pcm
 
 FIRST_SENTENCE = ["it", "was", "the", "best", "of", "times", "it", "was", "the", "worst", "of", "times"]

@@ -15,7 +15,7 @@ from captions.cli.demo import clip
 from captions.client import watch
 from captions.config import Config, ServerConfig
 from captions.models.moonshine import MoonshineModel
-from captions.server import Server
+from captions.server.server import Server
 
 
 async def running() -> Server:

@@ -11,9 +11,9 @@ from captions.cli.audio_file import blocks
 from captions.cli.demo import clip
 from captions.client import Client
 from captions.config import Config, LimitsConfig, ServerConfig
+from captions.doors.native.messages import Error, GapNotice, Ready, Segment, ServerMessage, Started, Stopped
 from captions.models.moonshine import MoonshineModel
-from captions.server import Server
-from captions.stream.protocol.native import Error, GapNotice, Ready, Segment, ServerMessage, Started, Stopped
+from captions.server.server import Server
 from captions.types import SAMPLE_RATE
 from tests.server.harness import until
 

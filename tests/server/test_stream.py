@@ -13,11 +13,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
-from captions.models.agreement import spoken
-from captions.models.moonshine import MoonshineModel
-from captions.models.scripted import ScriptedModel
-from captions.stream.opus import OPUS_CLOCK, OpusEncoder
-from captions.stream.protocol.native import (
+from captions.doors.native.messages import (
     Audio,
     Codec,
     Encoding,
@@ -37,6 +33,10 @@ from captions.stream.protocol.native import (
     Started,
     Unmute,
 )
+from captions.models.agreement import spoken
+from captions.models.moonshine import MoonshineModel
+from captions.models.scripted import ScriptedModel
+from captions.stream.opus import OPUS_CLOCK, OpusEncoder
 from tests.server.harness import final_text, finals, pcm_f32le, serving, started
 from tests.speech import dickens, saying, silence
 

@@ -9,8 +9,8 @@ import struct
 import pytest
 from websockets.asyncio.client import connect
 
-from captions.stream.protocol import native
-from captions.stream.protocol.native import Audio, Started
+from captions.doors.native import messages as native
+from captions.doors.native.messages import Audio, Started
 from tests.server.harness import pcm_f32le, serving, started
 from tests.speech import saying
 

@@ -10,7 +10,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from captions.client import ConnectError, watch
-from captions.stream.protocol.native import (
+from captions.doors.native.messages import (
     CaptionWord,
     Latency,
     Participant,

@@ -1,0 +1,1 @@
+"""The protocol of Kyutai's Rust server: one track a connection."""

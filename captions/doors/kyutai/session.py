@@ -1,0 +1,181 @@
+"""One connection on Kyutai's protocol: a single track, private to its client unless it names a room."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from captions.doors.kyutai import messages as kyutai
+from captions.doors.native import messages as native
+from captions.doors.native.session import Service
+from captions.doors.track import CaptionTrack
+from captions.engine.listener import Finish, Flush, Heard, Pace, Sound, Taken
+from captions.stream.decode import decoder_for
+from captions.stream.ogg import OggError, OggReader
+from captions.stream.opus import OpusDecoder, OpusError
+from captions.stream.timeline import Packet
+from captions.types import (
+    FRAME_SAMPLES,
+    SAMPLE_RATE,
+    Flushed,
+    ModelFailed,
+    Pause,
+    Pcm,
+    TrackEvent,
+    Word,
+    WordEnd,
+    samples_in,
+    seconds,
+)
+from captions.vad.gate import SpurtEnded, SpurtStarted
+
+__all__ = ["KyutaiSession"]
+
+_PAUSES_S = (0.5, 1.0, 2.0, 3.0)
+_FINISHED = "finished"
+_MARKER = "marker "
+
+
+class KyutaiSession:
+    """Pass every payload to `receive`, in order; `write` takes what goes back. `disconnected` ends it.
+
+    Never refuses for lack of a lane and never drops audio: a client that sends faster than the model hears is not
+    read from until it does. A `TrackSink`.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        write: Callable[[bytes | str], None],
+        participant: native.Participant,
+        room: str | None = None,
+    ) -> None:
+        self._service = service
+        self._write = write
+        self._room = room
+        self._pace = Pace(drops=False)
+        self._ogg = OggReader()
+        self._opus: OpusDecoder | None = None
+        self._progressed = asyncio.Event()
+        self._connected = True
+        self._steps = 0
+        self._taken = 0
+        self._owed_spurts = 0
+        self._has_heads = service.engine.model.info.pause_heads == len(_PAUSES_S)
+        self._silent_from: int | None = 0
+        self._captions = CaptionTrack(
+            room=room or "",
+            name=participant.id,
+            participant=participant,
+            new_id=service.new_id,
+            clock=service.clock,
+            metrics=service.metrics,
+            emit=self._emit,
+        )
+        decoder = decoder_for("pcm_f32le", SAMPLE_RATE, 1)
+        self._handle = service.engine.open(room or participant.id, decoder, self, self._pace)
+        self._send(kyutai.Ready())
+
+    async def receive(self, payload: bytes | str) -> None:
+        """One frame of the client; waits while the track has its fill of audio."""
+        if isinstance(payload, str):
+            self._send(kyutai.Error("only binary MessagePack messages are understood"))
+            return
+        arrived_at = self._service.clock()
+        try:
+            match kyutai.decode(payload):
+                case kyutai.Audio(pcm):
+                    await self._hear(pcm, arrived_at)
+                case kyutai.OggOpus(data):
+                    for packet in self._ogg.feed(bytes(data)):
+                        await self._hear(self._decode(packet), arrived_at)
+                case kyutai.Marker(marker_id):
+                    self._service.engine.tell(Flush(self._handle, f"{_MARKER}{marker_id}"))
+        except (kyutai.KyutaiProtocolError, OggError, OpusError, ValueError) as error:
+            self._service.metrics.errors.labels(code="bad_message").inc()
+            self._send(kyutai.Error(str(error)))
+
+    def finish(self) -> None:
+        """The server is stopping: bring the last words out."""
+        self._service.engine.tell(Finish(self._handle, _FINISHED))
+
+    def disconnected(self) -> None:
+        """The client is gone; its last words still reach its room."""
+        self._connected = False
+        self.finish()
+
+    def heard(self, event: Heard) -> None:
+        self._captions.heard(event)
+        match event:
+            case SpurtStarted():
+                self._silent_from = None
+                self._owed_spurts += 1
+            case SpurtEnded(at):
+                self._silent_from = at
+            case Taken(samples=samples):
+                self._taken += samples
+                self._step_through_silence()
+                self._progressed.set()
+
+    def said(self, events: Sequence[TrackEvent]) -> None:
+        done = self._captions.said(events)
+        self._progressed.set()
+        for event in events:
+            match event:
+                case Word():
+                    self._send(kyutai.Word(event.text, seconds(event.start)))
+                    if not event.open:
+                        self._send(kyutai.EndWord(seconds(event.end)))
+                case WordEnd(end):
+                    self._send(kyutai.EndWord(seconds(end)))
+                case Pause(at, probabilities) if self._has_heads:
+                    self._step_to(at, probabilities)
+                case ModelFailed(message):
+                    self._send(kyutai.Error(message))
+                case Flushed(None):
+                    self._owed_spurts -= 1
+                    self._step_through_silence()
+                case Flushed(str(flush_id)) if flush_id.startswith(_MARKER):
+                    self._send(kyutai.Marker(int(flush_id.removeprefix(_MARKER))))
+        if _FINISHED in done:
+            self._captions.close()
+            self._service.engine.close(self._handle)
+
+    async def _hear(self, pcm: Pcm, arrived_at: float) -> None:
+        self._service.engine.tell(Sound(self._handle, Packet(pcm.astype("<f4", copy=False).tobytes(), arrived_at)))
+        self._captions.sent(len(pcm))
+        most = samples_in(self._service.limits.pending_audio_s)
+        while self._captions.pending_samples > most and self._connected:
+            self._pace.held = True
+            self._progressed.clear()
+            await self._progressed.wait()
+        self._pace.held = False
+
+    def _decode(self, packet: bytes) -> Pcm:
+        if self._opus is None:
+            self._opus = OpusDecoder()
+        return self._opus.decode(packet)
+
+    def _step_through_silence(self) -> None:
+        """Steps for audio that no model hears, or whose model has no pause heads, by what the speech gate knows."""
+        if self._owed_spurts and self._has_heads:
+            return
+        while (self._steps + 1) * FRAME_SAMPLES <= self._taken:
+            silent_s = (
+                0.0 if self._silent_from is None else seconds((self._steps + 1) * FRAME_SAMPLES - self._silent_from)
+            )
+            self._step_to((self._steps + 1) * FRAME_SAMPLES, tuple(float(silent_s >= pause_s) for pause_s in _PAUSES_S))
+
+    def _step_to(self, end: int, pauses: tuple[float, ...]) -> None:
+        """A `Step` for every 80 ms up to media position `end`: clients count them as time, silence included."""
+        while (self._steps + 1) * FRAME_SAMPLES <= end:
+            self._steps += 1
+            self._send(kyutai.Step(self._steps - 1, pauses, 0))
+
+    def _emit(self, message: native.ServerMessage) -> None:
+        if isinstance(message, native.Segment) and self._room is not None:
+            self._service.rooms.publish(message, self._service.clock())
+
+    def _send(self, message: kyutai.ServerMessage) -> None:
+        if self._connected:
+            self._write(kyutai.encode(message))

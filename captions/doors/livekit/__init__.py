@@ -1,0 +1,1 @@
+"""LiveKit's Track Egress: one track of raw PCM a connection."""

@@ -1,0 +1,1 @@
+"""Our own protocol, `captions.v1`: many tracks on one connection, sessions that outlive it."""

@@ -1,0 +1,247 @@
+"""One published track, from what was heard and said of it to the messages its room and its publisher get."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from captions.doors.native import messages as native
+from captions.engine.listener import Arrived, BadAudio, Heard, Impaired, Taken
+from captions.metrics import Metrics
+from captions.stream.latency import Arrivals, WordLatency, word_latency
+from captions.stream.segments import Caption, Segmenter
+from captions.types import (
+    Flushed,
+    Gap,
+    ModelFailed,
+    Pause,
+    Progress,
+    Tentative,
+    TrackEvent,
+    Word,
+    WordEnd,
+    samples_in,
+    seconds,
+)
+from captions.vad.gate import SpurtEnded, SpurtStarted
+
+__all__ = ["CaptionTrack"]
+
+
+@dataclass(slots=True)
+class _Spurt:
+    """A spurt whose words are not all out: when its first and last speech arrived, and whether any text was shown."""
+
+    began_at: float
+    ended_at: float | None = None
+    shown: bool = False
+
+
+class CaptionTrack:
+    """Pass on what the listener `heard` and the model `said`; messages come out through `emit`, in order.
+
+    `clock` is the server's monotonic clock: the moment a segment leaves is part of its latency. Senders that hold
+    back say what they have `sent`, and look at `pending_samples`.
+    """
+
+    def __init__(
+        self,
+        room: str,
+        name: str,
+        participant: native.Participant,
+        new_id: Callable[[], str],
+        clock: Callable[[], float],
+        metrics: Metrics,
+        emit: Callable[[native.ServerMessage], None],
+    ) -> None:
+        self.room = room
+        self.name = name
+        self.participant = participant
+        self._clock = clock
+        self._metrics = metrics
+        self._emit = emit
+        self._segmenter = Segmenter(new_id)
+        self._arrivals = Arrivals()
+        self._captures = Arrivals()
+        self._clock_offset: float | None = None
+        self._new_words: list[Word] = []
+        self._dealt_to = 0
+        self._spurts: deque[_Spurt] = deque()
+        self.speaking = False
+        self._heard_to = 0
+        self._unheard_samples = 0
+        self._pushed_to = 0
+
+    @property
+    def pending_samples(self) -> int:
+        """Audio that was sent and that neither the listener nor the model has dealt with yet."""
+        return self._unheard_samples + max(0, self._pushed_to - self._dealt_to)
+
+    def sent(self, samples: int) -> None:
+        self._unheard_samples += samples
+
+    def heard(self, event: Heard) -> None:
+        match event:
+            case Arrived(start, end, at, captured_at):
+                self._arrivals.arrived(end, at)
+                self._heard_to = end
+                self._metrics.audio_seconds.inc(seconds(end - start))
+                if captured_at is not None:
+                    self._captures.arrived(end, captured_at + seconds(end - start))
+            case SpurtStarted(at):
+                self._speech(True, at)
+                self._spurts.append(_Spurt(self._arrivals.at(at)))
+            case SpurtEnded(at):
+                self._speech(False, at)
+                self._spurts[-1].ended_at = self._arrivals.at(at)
+            case BadAudio(message):
+                self._error("bad_audio", message)
+            case Taken(samples, pushed_to):
+                self._unheard_samples -= samples
+                self._pushed_to = pushed_to
+            case Impaired(late, repeated, concealed):
+                self._metrics.packets_dropped.labels(reason="late").inc(late)
+                self._metrics.packets_dropped.labels(reason="repeated").inc(repeated)
+                self._metrics.concealed_audio_seconds.inc(seconds(concealed))
+            case Gap():
+                self._gap(event)
+
+    def said(self, events: Sequence[TrackEvent]) -> list[str]:
+        """What the model said in one step. Returns the ids of the client's flushes that are done with it."""
+        done = []
+        for event in events:
+            match event:
+                case Word():
+                    self._new_words.append(event)
+                    self._send(self._segmenter.add(event))
+                case WordEnd():
+                    self._segmenter.end_word(event)
+                case Tentative():
+                    self._segmenter.guess(event)
+                case Pause(begun=True):
+                    self._send(self._segmenter.close())
+                case Flushed(flush_id):
+                    self._send(self._segmenter.close(), ends_spurt=flush_id is None)
+                    if flush_id is not None:
+                        done.append(flush_id)
+                case Gap():
+                    self._gap(event)
+                case Progress(to):
+                    self._dealt_to = to
+                case ModelFailed(message):
+                    self._error("model_failed", message)
+        self._send(self._segmenter.revise())
+        return done
+
+    def interrupted(self, away_s: float) -> None:
+        """The publisher lost its connection for that long; nothing of it was heard meanwhile."""
+        self._gap(Gap(self._heard_to, self._heard_to + samples_in(away_s), "disconnected"))
+
+    def close(self) -> None:
+        """The track is over: what is committed of the segment under way becomes final."""
+        self._send(self._segmenter.close())
+        if self.speaking:
+            self._metrics.tracks_speaking.dec()
+
+    def map_clock(self, offset: float) -> None:
+        """The sender's clock is `offset` seconds behind ours, at most; the smallest seen is the truest."""
+        self._clock_offset = offset if self._clock_offset is None else min(offset, self._clock_offset)
+
+    def _speech(self, speaking: bool, at: int) -> None:
+        if speaking != self.speaking:
+            self._metrics.tracks_speaking.inc(1 if speaking else -1)
+        self.speaking = speaking
+        self._emit(native.SpeechNotice(track=self.name, speaking=speaking, at=_rounded(seconds(at))))
+
+    def _gap(self, gap: Gap) -> None:
+        length = seconds(gap.end - gap.start)
+        self._metrics.dropped_audio_seconds.labels(reason=gap.reason).inc(length)
+        self._emit(
+            native.GapNotice(
+                track=self.name, start=_rounded(seconds(gap.start)), end=_rounded(seconds(gap.end)), reason=gap.reason
+            )
+        )
+
+    def _error(self, code: native.ErrorCode, message: str) -> None:
+        self._emit(native.Error(code=code, message=message, fatal=False, track=self.name))
+
+    def _send(self, captions: list[Caption], *, ends_spurt: bool = False) -> None:
+        now = self._clock()
+        for caption in captions:
+            latency = self._latency(caption, now, ends_spurt)
+            if caption.final and caption.words:
+                self._metrics.segments.inc()
+            self._emit(self._segment(caption, latency))
+        if ends_spurt and self._spurts:
+            self._spurts.popleft()
+
+    def _segment(self, caption: Caption, latency: native.Latency) -> native.Segment:
+        return native.Segment(
+            room=self.room,
+            track=self.name,
+            participant=self.participant,
+            id=caption.id,
+            revision=caption.revision,
+            final=caption.final,
+            start=_rounded(seconds(caption.start)),
+            end=_rounded(seconds(caption.end)),
+            text=" ".join(word.text for word in caption.words),
+            words=[
+                native.CaptionWord(word.text, _rounded(seconds(word.start)), _rounded(seconds(word.end)))
+                for word in caption.words
+            ],
+            tentative=" ".join(word.text for word in caption.tentative),
+            latency=latency,
+        )
+
+    def _latency(self, caption: Caption, now: float, ends_spurt: bool) -> native.Latency:
+        parts: WordLatency | None = None
+        capture_to_caption: float | None = None
+        for word in self._new_words:
+            if word.timing is not None:
+                parts = word_latency(word.timing, self._arrivals.at(word.end), now)
+                self._observe(parts)
+        if self._new_words and self._clock_offset is not None and self._captures:
+            capture_to_caption = now - (self._captures.at(self._new_words[-1].end) + self._clock_offset)
+        self._new_words.clear()
+        first_partial = ttfs = None
+        spurt = self._spurts[0] if self._spurts else None
+        if spurt is not None and not spurt.shown and (caption.words or caption.tentative):
+            spurt.shown = True
+            first_partial = max(0.0, now - spurt.began_at)
+            self._metrics.first_partial_seconds.observe(first_partial)
+        if spurt is not None and spurt.ended_at is not None and ends_spurt and caption.final:
+            ttfs = max(0.0, now - spurt.ended_at)
+            self._metrics.ttfs_seconds.observe(ttfs)
+        return native.Latency(
+            **({} if parts is None else _in_ms(parts)),
+            first_partial=_ms(first_partial),
+            ttfs=_ms(ttfs),
+            capture_to_caption=_ms(capture_to_caption),
+        )
+
+    def _observe(self, parts: WordLatency) -> None:
+        metrics = self._metrics
+        metrics.words.inc()
+        metrics.word_latency_seconds.observe(parts.total)
+        for part in _PARTS:
+            metrics.word_latency_part_seconds.labels(part=part).observe(getattr(parts, part))
+
+
+_PARTS = ("buffer", "model_delay", "lane_wait", "queue", "compute", "send")
+
+
+def _in_ms(parts: WordLatency) -> dict[str, float]:
+    """The parts in milliseconds, rounded so that they still add up to their total."""
+    rounded = {part: round(getattr(parts, part) * 1_000, 1) for part in _PARTS}
+    return {"word_latency": round(sum(rounded.values()), 1), **rounded}
+
+
+def _ms(length_s: float | None) -> float | None:
+    return None if length_s is None else round(length_s * 1_000, 1)
+
+
+def _rounded(time_s: float) -> float:
+    """To the millisecond: finer is noise, and costs bytes."""
+    return round(time_s, 3)

@@ -1,0 +1,1 @@
+"""Who watches what is said in a room, what is shown to who comes late, and transcripts."""

@@ -1,0 +1,109 @@
+"""Rooms: who watches what is said in them, and what a late watcher is shown. In memory, bounded, on the event loop."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from captions.config import RoomsConfig
+from captions.doors.native.messages import Segment, encode
+from captions.rooms.transcripts import Transcript
+
+__all__ = ["RoomFull", "Rooms", "Watcher"]
+
+
+class RoomFull(Exception):
+    """A room has as many watchers as it may."""
+
+
+class Watcher(Protocol):
+    """Where a room's captions go; `send` never waits."""
+
+    def send(self, payload: str) -> None: ...
+
+
+@dataclass(slots=True)
+class _Room:
+    """`final`: the newest final segments, in the order they closed; `live`: the newest revision of each open one."""
+
+    final: deque[str]
+    transcript: Transcript
+    live: OrderedDict[str, str] = field(default_factory=OrderedDict)
+    watchers: set[Watcher] = field(default_factory=set)
+    touched_at: float = 0.0
+
+
+class Rooms:
+    """All rooms of this server. A room comes to be when first spoken in or watched, and is forgotten when idle."""
+
+    MOST_LIVE_SEGMENTS = 200
+
+    def __init__(self, config: RoomsConfig, watchers_per_room: int) -> None:
+        self._config = config
+        self._watchers_per_room = watchers_per_room
+        self._rooms: dict[str, _Room] = {}
+
+    def __len__(self) -> int:
+        return len(self._rooms)
+
+    def publish(self, segment: Segment, now: float) -> None:
+        """Remember a segment and hand it to everybody who watches."""
+        room = self._room(segment.room, now)
+        payload = str(encode(segment, "json"))
+        room.transcript.add(segment, now)
+        if segment.final:
+            room.live.pop(segment.id, None)
+            if segment.words:
+                room.final.append(payload)
+        else:
+            room.live[segment.id] = payload
+            if len(room.live) > self.MOST_LIVE_SEGMENTS:
+                room.live.popitem(last=False)
+        for watcher in tuple(room.watchers):
+            watcher.send(payload)
+
+    def watch(self, name: str, watcher: Watcher, now: float) -> None:
+        """Send the room's recent history to a watcher, then everything new.
+
+        Raises:
+            RoomFull: the room has its fill of watchers.
+        """
+        room = self._room(name, now)
+        if len(room.watchers) >= self._watchers_per_room:
+            raise RoomFull(f"room {name!r} has {self._watchers_per_room} watchers already")
+        for payload in (*room.final, *room.live.values()):
+            watcher.send(payload)
+        room.watchers.add(watcher)
+
+    def leave(self, name: str, watcher: Watcher) -> None:
+        room = self._rooms.get(name)
+        if room is not None:
+            room.watchers.discard(watcher)
+
+    def transcript(self, name: str) -> list[Segment] | None:
+        """The room's final segments as far as they are kept; None if the configuration keeps none."""
+        if not self._config.transcript_segments:
+            return None
+        room = self._rooms.get(name)
+        return room.transcript.segments() if room is not None else []
+
+    def forget_idle(self, now: float) -> None:
+        """Forget rooms that nobody watches and nobody has spoken in for the configured time."""
+        idle = [
+            name
+            for name, room in self._rooms.items()
+            if not room.watchers and now - room.touched_at > self._config.forget_after_s
+        ]
+        for name in idle:
+            del self._rooms[name]
+
+    def _room(self, name: str, now: float) -> _Room:
+        room = self._rooms.get(name)
+        if room is None:
+            room = self._rooms[name] = _Room(
+                final=deque(maxlen=self._config.history_segments),
+                transcript=Transcript(self._config.transcript_segments),
+            )
+        room.touched_at = now
+        return room

@@ -1,0 +1,704 @@
+"""The listener, turned by hand: what connections tell goes in, orders for the model and news for the connections come
+out."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeAlias
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from captions.engine.listener import (
+    STALL_MARGIN_S,
+    Arrived,
+    BadAudio,
+    Close,
+    Finish,
+    Flush,
+    Heard,
+    Impaired,
+    Listener,
+    Mute,
+    Notice,
+    Open,
+    Pace,
+    Sound,
+    Taken,
+    Turn,
+)
+from captions.engine.runner import CloseTrack, FlushTrack, OpenTrack, Order, PushFrame, Speech
+from captions.stream.decode import decoder_for
+from captions.stream.ear import CHUNK_SPAN
+from captions.stream.opus import OPUS_CLOCK, OpusEncoder
+from captions.stream.timeline import Packet
+from captions.types import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE, Frame, Gap
+from captions.vad.gate import GatePolicy, SpurtEnded, SpurtStarted
+from captions.vad.silero import SileroVad
+from tests.speech import dickens
+
+HANGOVER_S = 0.128
+"""Four of the detector's chunks, of which two frames hold five."""
+
+PACKET = 480
+"""20 ms, of which four make a frame."""
+
+PATIENCE_S = 30.0
+
+LIVE = Pace(drops=True)
+
+
+class Loudness(SileroVad):
+    """Takes whatever is loud for speech, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.opened = 0
+        self.closed: list[int] = []
+        self.resets: list[int] = []
+        self.calls: list[list[int]] = []
+
+    def open(self) -> int:
+        self.opened += 1
+        return self.opened - 1
+
+    def reset(self, stream: int) -> None:
+        self.resets.append(stream)
+
+    def close(self, stream: int) -> None:
+        self.closed.append(stream)
+
+    def probabilities(self, streams: Sequence[int], chunks: NDArray[np.float32]) -> NDArray[np.float32]:
+        self.calls.append(list(streams))
+        return np.asarray(np.abs(chunks).mean(axis=1) > 0.25, np.float32)
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """A `PushFrame` without its samples."""
+
+    track: int
+    start: int
+    arrived_at: float
+
+
+Outline: TypeAlias = Pushed | Order
+
+
+class Bench:
+    """A listener and the clock it reads."""
+
+    def __init__(
+        self,
+        vad: SileroVad | None = None,
+        *,
+        hangover_s: float = HANGOVER_S,
+        max_pending_packets: int = 1_000,
+        skips_silence: bool = True,
+    ) -> None:
+        self.now = 0.0
+        self.vad = Loudness()
+        self.turns: queue.Queue[Turn] = queue.Queue()
+        self.listener = Listener(
+            vad or self.vad,
+            GatePolicy(hangover_s=hangover_s),
+            self.turns.put,
+            lambda: self.now,
+            max_pending_packets=max_pending_packets,
+            skips_silence=skips_silence,
+            pause_s=0.0,
+        )
+
+    def hear(self, *notices: Notice, at: float | None = None) -> Turn:
+        self.now = self.now if at is None else at
+        self.listener.tell(notices)
+        return self.listener.turn()
+
+
+def opened(track: int = 1, pace: Pace = LIVE) -> Open:
+    return Open(track, "room", decoder_for("pcm_f32le", SAMPLE_RATE, 1), pace)
+
+
+def said(level: float, samples: int = FRAME_SAMPLES) -> bytes:
+    return np.full(samples, level, "<f4").tobytes()
+
+
+def sounds(track: int, *levels: float, first: int = 0) -> list[Notice]:
+    """Frames of constant loudness, each in one packet, the first of them frame number `first`."""
+    return [Sound(track, Packet(said(level), (first + n) * FRAME_S)) for n, level in enumerate(levels)]
+
+
+def loud(track: int, frames: int, first: int = 0) -> list[Notice]:
+    return sounds(track, *[0.5] * frames, first=first)
+
+
+def silent(track: int, frames: int, first: int = 0) -> list[Notice]:
+    return sounds(track, *[0.0] * frames, first=first)
+
+
+def spoken(start_s: float, end_s: float) -> list[Notice]:
+    """The reader's voice on track 1, in packets of 20 ms."""
+    blocks = dickens(start_s, end_s).astype("<f4").reshape(-1, PACKET)
+    return [Sound(1, Packet(block.tobytes(), n / 50)) for n, block in enumerate(blocks)]
+
+
+def outline(orders: Iterable[Order]) -> list[Outline]:
+    return [Pushed(o.track, o.frame.start, o.frame.arrived_at) if isinstance(o, PushFrame) else o for o in orders]
+
+
+def frames_of(turns: Iterable[Turn]) -> list[Frame]:
+    return [order.frame for turn in turns for order in turn.orders if isinstance(order, PushFrame)]
+
+
+def starts(turn: Turn) -> list[tuple[int, int]]:
+    """Of each frame pushed its track and its number on the track's clock."""
+    return [(o.track, o.frame.start // FRAME_SAMPLES) for o in turn.orders if isinstance(o, PushFrame)]
+
+
+def news(turn: Turn, track: int = 1) -> list[Heard]:
+    """What a track is told, but for the arrivals."""
+    return [heard for to, heard in turn.heard if to == track and not isinstance(heard, Arrived)]
+
+
+def arrivals(turn: Turn, track: int = 1) -> list[Arrived]:
+    return [heard for to, heard in turn.heard if to == track and isinstance(heard, Arrived)]
+
+
+def taken(turns: Iterable[Turn]) -> int:
+    return sum(heard.samples for turn in turns for heard in news(turn) if isinstance(heard, Taken))
+
+
+# One track
+
+
+def test_a_track_is_told_to_the_model_and_to_its_connection_in_the_order_in_which_it_was_heard() -> None:
+    turn = Bench().hear(opened(), *loud(1, 2), *silent(1, 2, first=2), Flush(1, "f"), Close(1))
+    frame = FRAME_SAMPLES
+    assert outline(turn.orders) == [
+        OpenTrack(1, "room", drops=True),
+        Pushed(1, 0, 0.0),
+        Speech(1, True),
+        Pushed(1, frame, FRAME_S),
+        Pushed(1, 2 * frame, 2 * FRAME_S),
+        Pushed(1, 3 * frame, 3 * FRAME_S),
+        Speech(1, False, ended_at=2 * frame),
+        FlushTrack(1, "f"),
+        CloseTrack(1),
+    ]
+    assert turn.heard == [
+        (1, Arrived(0, frame, 0.0, None)),
+        (1, SpurtStarted(0)),
+        (1, Arrived(frame, 2 * frame, FRAME_S, None)),
+        (1, Arrived(2 * frame, 3 * frame, 2 * FRAME_S, None)),
+        (1, Arrived(3 * frame, 4 * frame, 3 * FRAME_S, None)),
+        (1, SpurtEnded(2 * frame)),
+    ]
+
+
+def test_a_turn_of_which_nothing_came_is_empty() -> None:
+    bench = Bench()
+    assert bench.hear() == Turn([], [])
+    bench.hear(opened())
+    assert bench.hear() == Turn([], [])
+
+
+def test_a_frame_is_the_audio_of_its_packets() -> None:
+    bench = Bench()
+    levels = (0.1, 0.2, 0.3, 0.4)
+    turn = bench.hear(opened(), *(Sound(1, Packet(said(level, PACKET), 0.0)) for level in levels))
+    (frame,) = frames_of([turn])
+    np.testing.assert_array_equal(frame.pcm, np.repeat(np.array(levels, np.float32), PACKET))
+
+
+def test_real_speech_is_a_spurt_from_its_first_sound_to_its_last() -> None:
+    turn = Bench(SileroVad(), hangover_s=0.4).hear(opened(), *spoken(0.0, 8.8))
+    started, ended = news(turn)
+    assert isinstance(started, SpurtStarted)
+    assert isinstance(ended, SpurtEnded)
+    assert (started.at / SAMPLE_RATE, ended.at / SAMPLE_RATE) == pytest.approx((1.2, 8.2), abs=0.15)
+
+
+@pytest.mark.parametrize("packets_a_turn", [1, 7, 100])
+def test_however_many_packets_a_turn_takes_a_track_is_heard_the_same(packets_a_turn: int) -> None:
+    packets = spoken(0.0, 9.2)
+    whole = Bench(SileroVad()).hear(opened(), *packets)
+    bench = Bench(SileroVad())
+    turns = [bench.hear(opened())]
+    turns += [bench.hear(*packets[at : at + packets_a_turn]) for at in range(0, len(packets), packets_a_turn)]
+    assert outline(order for turn in turns for order in turn.orders) == outline(whole.orders)
+    assert [heard for turn in turns for heard in turn.heard] == whole.heard
+
+
+def test_silence_is_neither_decoded_nor_pushed_after_half_a_second_unless_told_to() -> None:
+    sleeps, listens = Bench(), Bench(skips_silence=False)
+    heard = [bench.hear(opened(), *silent(1, 50)) for bench in (sleeps, listens)]
+    assert [len(frames_of([turn])) for turn in heard] == [6, 50]
+    assert [len(arrivals(turn)) for turn in heard] == [6, 50]
+
+
+def test_real_speech_has_the_same_spurts_whether_silence_is_skipped_or_decoded() -> None:
+    """The reader's pauses are short sleeps; five seconds of room noise between two readings are a long one."""
+    speech = dickens(0.0, 25.6, OPUS_CLOCK)
+    room_noise = np.random.default_rng(0).normal(0, 2e-4, 5 * OPUS_CLOCK).astype(np.float32)
+    encoder = OpusEncoder()
+    blocks = np.concatenate([speech, room_noise, speech]).reshape(-1, OPUS_CLOCK // 50)
+    packets = [Sound(1, Packet(encoder.encode(block), n / 50)) for n, block in enumerate(blocks)]
+
+    def heard(*, skips_silence: bool) -> tuple[list[Heard], int]:
+        bench = Bench(SileroVad(), hangover_s=0.4, skips_silence=skips_silence)
+        bench.hear(Open(1, "room", decoder_for("opus", OPUS_CLOCK, 1), LIVE))
+        turns = [bench.hear(packet) for packet in packets]
+        return [spurt for turn in turns for spurt in news(turn)], len(frames_of(turns))
+
+    skipped, frames_skipped = heard(skips_silence=True)
+    whole, frames_whole = heard(skips_silence=False)
+    assert skipped == whole
+    assert len(whole) > 20
+    assert frames_skipped < frames_whole - 30
+
+
+def test_a_voice_that_ended_does_not_make_the_detector_hear_another() -> None:
+    bench = Bench()
+    bench.hear(opened(), *loud(1, 2))
+    assert bench.vad.resets == []
+    assert news(bench.hear(*silent(1, 2, first=2))) == [SpurtEnded(2 * FRAME_SAMPLES)]
+    assert bench.vad.resets == [0]
+
+
+def test_silence_nobody_sent_ends_the_spurt_where_the_voice_ended() -> None:
+    bench = Bench()
+    bench.hear(opened(), *(Sound(1, Packet(said(0.5), n * FRAME_S, None, n, n * FRAME_SAMPLES)) for n in range(4)))
+    turn = bench.hear(Sound(1, Packet(said(0.0), 5.0, None, 4, 5 * SAMPLE_RATE)))
+    (ended,) = news(turn)
+    assert isinstance(ended, SpurtEnded)
+    assert abs(ended.at - 4 * FRAME_SAMPLES) < CHUNK_SPAN
+
+
+# Flush, finish, mute
+
+
+def test_a_flush_finishes_the_frame_under_way_and_the_clock_goes_on_where_the_audio_ended() -> None:
+    bench = Bench()
+    bench.hear(opened(), Sound(1, Packet(said(0.5, 3 * PACKET), 1.0)))
+    turn = bench.hear(Flush(1, "f"), at=2.0)
+    assert outline(turn.orders) == [Pushed(1, 0, 2.0), FlushTrack(1, "f")]
+    (frame,) = frames_of([turn])
+    assert (frame.pcm[: 3 * PACKET] == 0.5).all()
+    assert not frame.pcm[3 * PACKET :].any()
+    later = bench.hear(Sound(1, Packet(said(0.0), 3.0)))
+    assert outline(later.orders) == [Pushed(1, 3 * PACKET, 3.0), Speech(1, True)], "the detector heard it, too"
+
+
+def test_a_flush_behind_a_whole_frame_adds_no_silence_and_does_not_end_the_spurt() -> None:
+    bench = Bench()
+    turn = bench.hear(opened(), *loud(1, 2), Flush(1, "f"))
+    assert outline(turn.orders)[-2:] == [Pushed(1, FRAME_SAMPLES, FRAME_S), FlushTrack(1, "f")]
+    assert news(turn) == [SpurtStarted(0)]
+
+
+def test_flushes_and_audio_of_one_turn_keep_their_order() -> None:
+    turn = Bench().hear(opened(), Flush(1, "a"), *loud(1, 1), Flush(1, "b"), Flush(1, "c"), *loud(1, 1, first=1))
+    assert outline(turn.orders) == [
+        OpenTrack(1, "room", drops=True),
+        FlushTrack(1, "a"),
+        Pushed(1, 0, 0.0),
+        Speech(1, True),
+        FlushTrack(1, "b"),
+        FlushTrack(1, "c"),
+        Pushed(1, FRAME_SAMPLES, FRAME_S),
+    ]
+
+
+def test_finishing_pushes_what_there_is_ends_the_spurt_where_the_audio_ended_and_flushes() -> None:
+    bench = Bench()
+    bench.hear(opened(), *loud(1, 2), Sound(1, Packet(said(0.5, PACKET), 0.2)))
+    turn = bench.hear(Finish(1, "end"), at=9.0)
+    audio_end = 2 * FRAME_SAMPLES + PACKET
+    assert outline(turn.orders) == [
+        Pushed(1, 2 * FRAME_SAMPLES, 9.0),
+        Speech(1, False, ended_at=audio_end),
+        FlushTrack(1, "end"),
+    ]
+    assert turn.heard == [(1, SpurtEnded(audio_end))]
+
+
+def test_finishing_in_silence_is_a_flush() -> None:
+    bench = Bench()
+    bench.hear(opened(), *silent(1, 2))
+    assert bench.hear(Finish(1, "end")) == Turn([FlushTrack(1, "end")], [])
+
+
+def test_muting_ends_the_spurt_where_the_audio_ended_and_leaves_the_frame_under_way() -> None:
+    bench = Bench()
+    bench.hear(opened(), *loud(1, 2), Sound(1, Packet(said(0.5, PACKET), 0.2)))
+    audio_end = 2 * FRAME_SAMPLES + PACKET
+    assert bench.hear(Mute(1)) == Turn([Speech(1, False, ended_at=audio_end)], [(1, SpurtEnded(audio_end))])
+    assert bench.hear(Mute(1)) == Turn([], [])
+
+
+def test_muting_in_the_hangover_ends_the_spurt_where_the_voice_fell() -> None:
+    bench = Bench()
+    bench.hear(opened(), *loud(1, 2), *silent(1, 1, first=2))
+    assert bench.hear(Mute(1)) == Turn([Speech(1, False, 2 * FRAME_SAMPLES)], [(1, SpurtEnded(2 * FRAME_SAMPLES))])
+
+
+def test_speech_behind_a_mute_is_a_new_spurt_to_a_detector_that_starts_afresh() -> None:
+    bench = Bench()
+    bench.hear(opened(), *loud(1, 2))
+    assert bench.vad.resets == []
+    turn = bench.hear(Mute(1), *silent(1, 2, first=2), *loud(1, 2, first=4))
+    assert bench.vad.resets == [0]
+    assert news(turn) == [SpurtEnded(2 * FRAME_SAMPLES), SpurtStarted(4 * FRAME_SAMPLES)]
+
+
+# Tracks from which nothing comes any more
+
+
+def test_a_track_from_which_nothing_comes_in_mid_spurt_is_ended_after_the_hangover_and_a_margin() -> None:
+    bench = Bench()
+    bench.hear(opened(), *loud(1, 3))
+    stalled_at = 2 * FRAME_S + HANGOVER_S + STALL_MARGIN_S
+    assert bench.hear(at=stalled_at - 0.001) == Turn([], [])
+    end = 3 * FRAME_SAMPLES
+    assert bench.hear(at=stalled_at + 0.001) == Turn([Speech(1, False, ended_at=end)], [(1, SpurtEnded(end))])
+    assert bench.hear(at=stalled_at + 100.0) == Turn([], [])
+
+
+def test_a_track_that_is_held_back_is_not_taken_to_have_ended_until_it_is_let_go() -> None:
+    bench = Bench()
+    pace = Pace(drops=False, held=True)
+    bench.hear(opened(pace=pace), *loud(1, 3))
+    assert bench.hear(at=100.0) == Turn([], [])
+    pace.held = False
+    assert news(bench.hear()) == [SpurtEnded(3 * FRAME_SAMPLES)]
+
+
+def test_a_silent_track_from_which_nothing_comes_is_left_alone() -> None:
+    bench = Bench()
+    bench.hear(opened(), *silent(1, 3))
+    assert bench.hear(at=100.0) == Turn([], [])
+
+
+def test_a_track_that_stalls_does_not_end_the_spurt_of_one_that_goes_on() -> None:
+    bench = Bench()
+    bench.hear(opened(1), opened(2), *loud(1, 3), *loud(2, 3))
+    turn = bench.hear(*loud(2, 1, first=10), at=10 * FRAME_S)
+    assert (news(turn, 1), news(turn, 2)) == ([SpurtEnded(3 * FRAME_SAMPLES)], [])
+
+
+def test_a_track_that_stalled_and_comes_back_speaking_has_a_new_spurt() -> None:
+    bench = Bench()
+    bench.hear(opened(), *loud(1, 2))
+    bench.hear(at=10.0)
+    assert news(bench.hear(*silent(1, 2, first=125), *loud(1, 2, first=127))) == [SpurtStarted(4 * FRAME_SAMPLES)]
+
+
+# Who gives way
+
+
+def test_a_flood_of_a_track_that_drops_loses_its_oldest_audio_and_is_told_so() -> None:
+    bench = Bench(max_pending_packets=3)
+    turn = bench.hear(opened(), *loud(1, 5))
+    frame = FRAME_SAMPLES
+    assert outline(turn.orders) == [
+        OpenTrack(1, "room", drops=True),
+        Pushed(1, 2 * frame, 2 * FRAME_S),
+        Speech(1, True),
+        Pushed(1, 3 * frame, 3 * FRAME_S),
+        Pushed(1, 4 * frame, 4 * FRAME_S),
+    ]
+    assert turn.heard == [
+        (1, Arrived(2 * frame, 3 * frame, 2 * FRAME_S, None)),
+        (1, Gap(0, frame, "overload")),
+        (1, Gap(frame, 2 * frame, "overload")),
+        (1, SpurtStarted(2 * frame)),
+        (1, Arrived(3 * frame, 4 * frame, 3 * FRAME_S, None)),
+        (1, Arrived(4 * frame, 5 * frame, 4 * FRAME_S, None)),
+    ]
+
+
+def test_what_is_dropped_resets_the_detector() -> None:
+    bench = Bench(max_pending_packets=1)
+    bench.hear(opened(), *loud(1, 1))
+    assert bench.vad.resets == []
+    bench.hear(*loud(1, 2, first=1))
+    assert bench.vad.resets == [0]
+
+
+def test_a_flood_does_not_hold_up_another_track() -> None:
+    bench = Bench(max_pending_packets=4)
+    turn = bench.hear(opened(1), opened(2), *loud(1, 100), *loud(2, 2))
+    assert starts(turn) == [(1, 96), (2, 0), (1, 97), (2, 1), (1, 98), (1, 99)]
+    assert news(turn, 2) == [SpurtStarted(0)]
+
+
+def test_a_flood_of_a_track_that_does_not_drop_is_heard_whole_and_told_as_it_is_taken() -> None:
+    bench = Bench(max_pending_packets=2)
+    turn = bench.hear(opened(pace=Pace(drops=False)), *loud(1, 4))
+    frame = FRAME_SAMPLES
+    assert turn.orders[0] == OpenTrack(1, "room", drops=False)
+    assert starts(turn) == [(1, 0), (1, 1), (1, 2), (1, 3)]
+    assert news(turn) == [
+        Taken(frame, pushed_to=frame),
+        SpurtStarted(0),
+        Taken(frame, pushed_to=2 * frame),
+        Taken(frame, pushed_to=3 * frame),
+        Taken(frame, pushed_to=4 * frame),
+    ]
+
+
+def test_of_a_packet_that_fills_no_frame_what_was_taken_is_told_at_once() -> None:
+    turn = Bench().hear(opened(pace=Pace(drops=False)), Sound(1, Packet(said(0.5, PACKET), 0.0)))
+    assert news(turn) == [Taken(PACKET, pushed_to=0)]
+
+
+def test_what_is_taken_adds_up_to_all_that_was_sent_whatever_became_of_it() -> None:
+    """Heard, late, repeated, restarted, damaged or slept through."""
+    numbers = [0, 1, 2, 2, 5, 5, 4, 3, *range(6, 60), 10, 58, *range(61, 70), *range(30_000, 30_010)]
+    packets = [Packet(said(0.5, PACKET), n / 50, None, n, n * PACKET) for n in numbers]
+    packets += [Packet(said(np.nan, PACKET), n / 50, None, n, n * PACKET) for n in range(30_010, 30_020)]
+    packets += [Packet(said(0.0, PACKET), n / 50, None, n, n * PACKET) for n in range(30_020, 30_100)]
+    bench = Bench()
+    turns = [bench.hear(opened(pace=Pace(drops=False)))]
+    turns += [bench.hear(Sound(1, packet)) for packet in packets]
+    assert taken(turns) == len(packets) * PACKET
+
+
+def test_a_track_that_drops_is_not_told_what_was_taken() -> None:
+    bench = Bench()
+    assert taken([bench.hear(opened(), *loud(1, 2), *silent(1, 20, first=2))]) == 0
+
+
+# What a network and a sender spoil
+
+
+def test_what_is_no_audio_is_told_and_the_track_goes_on() -> None:
+    damaged = Sound(1, Packet(b"abc", 0.08))
+    turn = Bench().hear(opened(), *loud(1, 1), damaged, *loud(1, 2, first=2))
+    assert starts(turn) == [(1, 0), (1, 1), (1, 2)]
+    assert news(turn) == [SpurtStarted(0), BadAudio("3 bytes are not a whole number of 4-byte samples")]
+
+
+def test_bad_audio_of_one_track_is_told_to_no_other() -> None:
+    turn = Bench().hear(opened(1), opened(2), Sound(1, Packet(b"abc", 0.0)), *loud(2, 1))
+    assert news(turn, 1) == [BadAudio("3 bytes are not a whole number of 4-byte samples")]
+    assert news(turn, 2) == [SpurtStarted(0)]
+
+
+def opus_packets(count: int) -> list[Packet]:
+    encoder = OpusEncoder()
+    speech = dickens(1.4, 1.4 + count / 50, OPUS_CLOCK).reshape(count, -1)
+    return [
+        Packet(encoder.encode(pcm), n / 50, None, (65_530 + n) & 0xFFFF, (n * 960 - 2_000) & 0xFFFF_FFFF)
+        for n, pcm in enumerate(speech)
+    ]
+
+
+def hear_opus(packets: Iterable[Packet]) -> list[Turn]:
+    """A turn a packet."""
+    bench = Bench()
+    bench.hear(Open(1, "room", decoder_for("opus", OPUS_CLOCK, 1), LIVE))
+    return [bench.hear(Sound(1, packet)) for packet in packets]
+
+
+def impairments(turns: Iterable[Turn]) -> list[Heard]:
+    return [heard for turn in turns for heard in news(turn) if isinstance(heard, Impaired)]
+
+
+def test_late_repeated_and_lost_packets_are_told_once_with_the_next_frame() -> None:
+    packets = opus_packets(28)
+    order = [0, 1, 2, 3, 4, 6, 6, 7, 8, 9, *range(10, 16), 5, 4, *range(16, 28)]
+    turns = hear_opus(packets[n] for n in order)
+    assert impairments(turns) == [Impaired(late=0, repeated=1, concealed=PACKET), Impaired(1, 1, 0)]
+    assert [frame.start for frame in frames_of(turns)] == [n * FRAME_SAMPLES for n in range(7)]
+
+
+def test_packets_out_of_order_and_all_there_are_no_impairment() -> None:
+    packets = opus_packets(12)
+    turns = hear_opus(packets[n] for n in (0, 2, 1, 3, 6, 5, 4, 7, 8, 9, 11, 10))
+    assert impairments(turns) == []
+    assert [frame.start for frame in frames_of(turns)] == [0, FRAME_SAMPLES, 2 * FRAME_SAMPLES]
+
+
+def test_more_loss_than_can_be_concealed_is_told_as_a_gap() -> None:
+    turns = hear_opus(packet for n, packet in enumerate(opus_packets(28)) if not 4 <= n < 16)
+    assert impairments(turns) == []
+    assert [heard for turn in turns for heard in news(turn) if isinstance(heard, Gap)] == [
+        Gap(4 * PACKET, 16 * PACKET, "loss")
+    ]
+
+
+def test_a_damaged_opus_packet_is_told_and_covered_up_and_the_clock_goes_on() -> None:
+    packets = opus_packets(8)
+    head = packets[2].data[0] | 3
+    damaged = Packet(bytes([head, 0x01]) + b"\xff" * 1_300, 0.04, None, packets[2].seq, packets[2].timestamp)
+    turns = hear_opus([*packets[:2], damaged, *packets[3:]])
+    assert [heard for turn in turns for heard in news(turn)] == [BadAudio("not an Opus packet (libopus error -4)")]
+    assert [frame.start for frame in frames_of(turns)] == [0, FRAME_SAMPLES]
+
+
+# Arrivals
+
+
+def test_arrivals_cover_the_audio_and_carry_the_moments_of_its_packets() -> None:
+    turn = Bench().hear(
+        Open(1, "room", decoder_for("pcm_s16le", 16_000, 2), LIVE),
+        Sound(1, Packet(np.full(2 * 320, 9_000, "<i2").tobytes(), 5.0, captured_at=70.0)),
+        Sound(1, Packet(np.full(2 * 160, 9_000, "<i2").tobytes(), 5.25, captured_at=70.02)),
+        Sound(1, Packet(np.full(2 * 1, 9_000, "<i2").tobytes(), 5.5)),
+        Sound(1, Packet(np.full(2 * 1, 9_000, "<i2").tobytes(), 5.75)),
+    )
+    assert turn.heard == [
+        (1, Arrived(0, 480, 5.0, 70.0)),
+        (1, Arrived(480, 720, 5.25, 70.02)),
+        (1, Arrived(720, 721, 5.5, None)),
+        (1, Arrived(721, 723, 5.75, None)),
+    ]
+
+
+def test_arrivals_of_a_stream_that_lost_nothing_have_no_gap_between_them() -> None:
+    told = [arrived for turn in hear_opus(opus_packets(50)) for arrived in arrivals(turn)]
+    assert (told[0].start, told[-1].end) == (0, 50 * PACKET)
+    assert all(before.end == after.start for before, after in pairwise(told))
+
+
+def test_a_voice_that_wakes_its_track_has_arrivals_from_the_second_before() -> None:
+    bench = Bench()
+    bench.hear(opened(), *silent(1, 50))
+    told = arrivals(bench.hear(*loud(1, 1, first=50)))
+    assert (told[0].start, told[-1].end) == (39 * FRAME_SAMPLES, 51 * FRAME_SAMPLES)
+    assert all(before.end == after.start for before, after in pairwise(told))
+
+
+# Several tracks
+
+
+def rtp(seq: int, at_s: float, level: float) -> Sound:
+    """20 ms with a sequence number, sent at that moment."""
+    return Sound(1, Packet(said(level, PACKET), at_s, None, seq, round(at_s * 24_000)))
+
+
+def spurts(*turns: Turn) -> list[SpurtStarted | SpurtEnded]:
+    return [one for turn in turns for one in news(turn) if isinstance(one, SpurtStarted | SpurtEnded)]
+
+
+def test_a_voice_after_a_long_dtx_is_heard_where_it_was() -> None:
+    bench = Bench()
+    quiet = [rtp(n, n / 50, 0.0) for n in range(50)]
+    comfort = [rtp(50 + n, 1.0 + 0.4 * n, 0.0) for n in range(25)]
+    turn = bench.hear(opened(), *quiet, *comfort, *[rtp(75 + n, 11.0 + n / 50, 0.5) for n in range(20)])
+    (started,) = spurts(turn)
+    assert isinstance(started, SpurtStarted)
+    assert abs(started.at - 11 * 24_000) <= CHUNK_SPAN
+    assert arrivals(turn)[-1].end == round(11.4 * 24_000)
+
+
+def test_packets_lost_while_a_track_sleeps_are_told() -> None:
+    bench = Bench()
+    bench.hear(opened())
+    turns = [bench.hear(rtp(n, n / 50, 0.0)) for n in range(100)]
+    turns += [bench.hear(rtp(n, n / 50, 0.5)) for n in range(200, 220)]
+    assert [one for turn in turns for one in news(turn) if isinstance(one, Gap)] == [Gap(48_000, 96_000, "loss")]
+    assert spurts(*turns) == [SpurtStarted(96_000)]
+
+
+def test_a_flood_of_a_track_that_has_just_woken_up_loses_its_oldest_audio_and_keeps_its_clock() -> None:
+    bench = Bench(max_pending_packets=50)
+    bench.hear(opened())
+    for number in range(100):
+        bench.hear(rtp(number, number / 50, 0.0))
+    turn = bench.hear(*[rtp(number, number / 50, 0.5) for number in range(100, 250)])
+    gaps = [one for one in news(turn) if isinstance(one, Gap)]
+    assert all(one.end == other.start for one, other in pairwise(gaps))
+    assert gaps[-1].end <= arrivals(turn)[0].start
+    assert arrivals(turn)[-1].end == 5 * 24_000
+
+
+def test_what_is_dropped_takes_the_frame_under_way_with_it_and_both_are_told() -> None:
+    bench = Bench(max_pending_packets=1)
+    bench.hear(opened(), Sound(1, Packet(said(0.5, 3 * PACKET), 0.0)))
+    turn = bench.hear(*loud(1, 2))
+    assert [one for one in news(turn) if isinstance(one, Gap)] == [Gap(0, 3 * PACKET + FRAME_SAMPLES, "overload")]
+
+
+def test_flushes_in_mid_frame_do_not_move_what_the_detector_hears() -> None:
+    bench = Bench()
+    bench.hear(opened())
+    for number in range(20):
+        bench.hear(Sound(1, Packet(said(0.0, PACKET), number / 50)), Flush(1, "f"))
+    starts_at, ends_at = [one.at for one in spurts(bench.hear(*loud(1, 4), *silent(1, 4)))]
+    assert abs(starts_at - 20 * PACKET) <= CHUNK_SPAN
+    assert abs(ends_at - (20 * PACKET + 4 * FRAME_SAMPLES)) <= CHUNK_SPAN
+
+
+def test_at_the_end_what_waits_for_a_lost_packet_is_heard() -> None:
+    packets = [rtp(seq, seq / 50, 0.5) for seq in (0, 1, 2, 4, 5, 6)]
+    turn = Bench().hear(opened(pace=Pace(False)), *packets, Finish(1, "x"))
+    assert taken([turn]) == 6 * PACKET
+    assert frames_of([turn])[-1].end >= 7 * PACKET
+
+
+@pytest.mark.parametrize(
+    "notice", [*loud(9, 1), Mute(9), Flush(9, "f"), Finish(9, "f"), Close(9)], ids=lambda n: type(n).__name__
+)
+def test_tracks_that_are_closed_or_never_were_are_ignored(notice: Notice) -> None:
+    never, closed = Bench(), Bench()
+    never.hear(opened(1))
+    assert never.hear(notice) == Turn([], [])
+    closed.hear(opened(9), *loud(9, 2), Close(9))
+    assert closed.hear(notice, at=100.0) == Turn([], [])
+    assert closed.vad.closed == [0]
+
+
+def test_a_track_closed_in_the_turn_it_spoke_in_is_heard_first() -> None:
+    turn = Bench().hear(opened(), *loud(1, 1), Close(1), *loud(1, 1, first=1))
+    assert outline(turn.orders) == [OpenTrack(1, "room", True), Pushed(1, 0, 0.0), Speech(1, True), CloseTrack(1)]
+
+
+def test_the_tracks_of_a_round_share_the_detectors_calls() -> None:
+    bench = Bench()
+    bench.hear(*map(opened, (1, 2, 3)))
+    turn = bench.hear(*loud(1, 2), *loud(2, 2), *loud(3, 1))
+    assert starts(turn) == [(1, 0), (2, 0), (3, 0), (1, 1), (2, 1)]
+    together, rest = [0, 1, 2], [0, 1]
+    assert bench.vad.calls[:2] == [together] * 2, "a frame holds two chunks, and half of one"
+    assert bench.vad.calls[2:] == [rest] * (len(bench.vad.calls) - 2)
+    assert len(bench.vad.calls) in (4, 5), "the resampler may hold back the last chunk"
+
+
+def test_each_track_has_its_own_spurts() -> None:
+    bench = Bench()
+    bench.hear(*map(opened, (1, 2)))
+    turn = bench.hear(*loud(1, 2), *silent(1, 2, first=2), *silent(2, 2), *loud(2, 2, first=2))
+    frame = FRAME_SAMPLES
+    assert (news(turn, 1), news(turn, 2)) == ([SpurtStarted(0), SpurtEnded(2 * frame)], [SpurtStarted(2 * frame)])
+    assert [order for order in turn.orders if isinstance(order, Speech)] == [
+        Speech(1, True),
+        Speech(2, True),
+        Speech(1, False, ended_at=2 * frame),
+    ]
+
+
+# The thread
+
+
+def test_the_thread_delivers_what_it_is_told_and_ends_a_stalled_spurt_by_itself() -> None:
+    bench = Bench()
+    bench.listener.start()
+    bench.listener.tell([opened(), *loud(1, 2)])
+    heard: list[Heard] = []
+    while SpurtStarted(0) not in heard or len(heard) < 3:
+        heard += [event for _, event in bench.turns.get(timeout=PATIENCE_S).heard]
+    assert heard == [
+        Arrived(0, FRAME_SAMPLES, 0.0, None),
+        SpurtStarted(0),
+        Arrived(FRAME_SAMPLES, 2 * FRAME_SAMPLES, FRAME_S, None),
+    ]
+    bench.now = 100.0
+    end = 2 * FRAME_SAMPLES
+    assert bench.turns.get(timeout=PATIENCE_S) == Turn([Speech(1, False, ended_at=end)], [(1, SpurtEnded(end))])
+    bench.listener.stop()
+    assert bench.turns.empty()

@@ -1,0 +1,169 @@
+"""Rooms: who watches what is said in them, and what a late watcher is shown."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from captions.config import RoomsConfig
+from captions.doors.native.messages import CaptionWord, Latency, Participant, Segment
+from captions.rooms.rooms import RoomFull, Rooms
+
+
+class Screen:
+    """A watcher that keeps what it is shown, as (id, revision)."""
+
+    def __init__(self) -> None:
+        self.payloads: list[str] = []
+
+    def send(self, payload: str) -> None:
+        self.payloads.append(payload)
+
+    @property
+    def shown(self) -> list[tuple[str, int]]:
+        return [(fields["id"], fields["revision"]) for fields in map(json.loads, self.payloads)]
+
+
+def segment(name: str, revision: int = 0, *, final: bool = False, room: str = "daily", text: str = "It was") -> Segment:
+    words = [CaptionWord(word, 1.0, 1.5) for word in text.split()]
+    return Segment(room, "t", Participant("p", "Zoé"), name, revision, final, 1.0, 2.0, text, words, Latency())
+
+
+def rooms(history: int = 50, forget_after_s: float = 600.0, watchers: int = 10) -> Rooms:
+    return Rooms(RoomsConfig(history_segments=history, forget_after_s=forget_after_s), watchers)
+
+
+def watching(of: Rooms, room: str = "daily") -> Screen:
+    screen = Screen()
+    of.watch(room, screen, 0.0)
+    return screen
+
+
+def test_everybody_who_watches_sees_every_revision() -> None:
+    daily = rooms()
+    one, two = watching(daily), watching(daily)
+    for revision in (segment("a", 0), segment("a", 1), segment("a", 2, final=True)):
+        daily.publish(revision, 0.0)
+    assert one.shown == two.shown == [("a", 0), ("a", 1), ("a", 2)]
+
+
+def test_a_segment_is_shown_whole_and_as_json() -> None:
+    daily = rooms()
+    screen = watching(daily)
+    daily.publish(segment("a", 2, final=True), 0.0)
+    assert [json.loads(payload) for payload in screen.payloads] == [
+        {
+            "type": "segment",
+            "room": "daily",
+            "track": "t",
+            "participant": {"id": "p", "name": "Zoé"},
+            "id": "a",
+            "revision": 2,
+            "final": True,
+            "start": 1.0,
+            "end": 2.0,
+            "text": "It was",
+            "words": [{"text": "It", "start": 1.0, "end": 1.5}, {"text": "was", "start": 1.0, "end": 1.5}],
+            "latency": {},
+        }
+    ]
+
+
+def test_rooms_do_not_hear_each_other() -> None:
+    of = rooms()
+    daily, weekly = watching(of, "daily"), watching(of, "weekly")
+    of.publish(segment("a", room="weekly"), 0.0)
+    assert (daily.shown, weekly.shown) == ([], [("a", 0)])
+
+
+def test_a_late_watcher_sees_final_segments_and_then_what_is_under_way() -> None:
+    daily = rooms()
+    for said in (segment("a", 0), segment("b", 0), segment("b", 1), segment("a", 1, final=True)):
+        daily.publish(said, 0.0)
+    late = watching(daily)
+    assert late.shown == [("a", 1), ("b", 1)]
+    daily.publish(segment("b", 2, final=True), 0.0)
+    assert late.shown == [("a", 1), ("b", 1), ("b", 2)]
+
+
+def test_history_keeps_the_newest_final_segments() -> None:
+    daily = rooms(history=2)
+    for name in "abc":
+        daily.publish(segment(name, final=True), 0.0)
+    assert watching(daily).shown == [("b", 0), ("c", 0)]
+
+
+def test_without_history_a_late_watcher_sees_nothing_old() -> None:
+    daily = rooms(history=0)
+    daily.publish(segment("a", final=True), 0.0)
+    assert watching(daily).shown == []
+
+
+def test_a_withdrawn_segment_is_told_but_not_remembered() -> None:
+    daily = rooms()
+    screen = watching(daily)
+    daily.publish(segment("a", 0, text=""), 0.0)
+    daily.publish(segment("a", 1, final=True, text=""), 0.0)
+    assert screen.shown == [("a", 0), ("a", 1)]
+    assert watching(daily).shown == []
+
+
+def test_open_segments_are_bounded_too() -> None:
+    daily = rooms()
+    for number in range(Rooms.MOST_LIVE_SEGMENTS + 5):
+        daily.publish(segment(str(number)), 0.0)
+    shown = watching(daily).shown
+    assert (len(shown), shown[0]) == (Rooms.MOST_LIVE_SEGMENTS, ("5", 0))
+
+
+def test_who_leaves_sees_nothing_more_and_may_leave_twice() -> None:
+    daily = rooms()
+    screen = watching(daily)
+    daily.leave("daily", screen)
+    daily.leave("daily", screen)
+    daily.leave("nowhere", screen)
+    daily.publish(segment("a"), 0.0)
+    assert screen.shown == []
+
+
+def test_a_full_room_takes_no_more_until_somebody_leaves() -> None:
+    daily = rooms(watchers=1)
+    first = watching(daily)
+    with pytest.raises(RoomFull, match="daily"):
+        watching(daily)
+    daily.leave("daily", first)
+    watching(daily)
+
+
+def test_a_watcher_may_leave_while_it_is_sent_to() -> None:
+    daily = rooms()
+
+    class Fickle(Screen):
+        def send(self, payload: str) -> None:
+            daily.leave("daily", self)
+
+    fickle, faithful = Fickle(), Screen()
+    daily.watch("daily", fickle, 0.0)
+    daily.watch("daily", faithful, 0.0)
+    daily.publish(segment("a"), 0.0)
+    assert faithful.shown == [("a", 0)]
+
+
+def test_an_idle_room_is_forgotten_after_its_time_a_watched_one_never() -> None:
+    of = rooms(forget_after_s=10.0)
+    of.publish(segment("a", room="spoken"), 0.0)
+    of.watch("watched", Screen(), 0.0)
+    of.forget_idle(10.0)
+    assert len(of) == 2
+    of.forget_idle(10.1)
+    assert len(of) == 1
+    of.publish(segment("a", room="watched"), 20.0)
+
+
+def test_a_room_that_is_spoken_in_is_remembered() -> None:
+    of = rooms(forget_after_s=10.0)
+    of.publish(segment("a", final=True), 0.0)
+    of.publish(segment("b", final=True), 9.0)
+    of.forget_idle(15.0)
+    assert watching(of).shown == [("a", 0), ("b", 0)]

@@ -1,0 +1,167 @@
+"""What plain HTTP answers: the pages, their files and their guards, and transcripts as files."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from captions.doors.native.messages import CaptionWord, Latency, Participant, Segment
+from captions.server.pages import Page, Pages, transcript, transcript_form
+
+PAGES = Pages()
+
+
+def page_at(path: str) -> Page:
+    page = PAGES.answer(path)
+    assert page is not None, path
+    return page
+
+
+def headers(page: Page) -> dict[str, str]:
+    return dict(page.headers)
+
+
+def said(text: str, who: Participant, start: float, segment_id: str = "a") -> Segment:
+    words = [CaptionWord(word, start, start + 0.5) for word in text.split()]
+    return Segment("r", who.id, who, segment_id, 3, True, start, start + 2.0, text, words, Latency())
+
+
+ALICE, NAMELESS = Participant("a", "Alice & <Bob>"), Participant("guest-7")
+SAID = [said("It was <late>.", ALICE, 0.0), said("Indeed.", NAMELESS, 3.0)]
+
+
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/overlay/", "/overlay/nothing.js", "/overlay/../pages.py", "/overlay.html"]
+)
+def test_there_is_nothing_at_other_paths(path: str) -> None:
+    assert PAGES.answer(path) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "content_type"),
+    [
+        ("/", "text/html; charset=utf-8"),
+        ("/overlay", "text/html; charset=utf-8"),
+        ("/overlay/live-captions.js", "text/javascript; charset=utf-8"),
+        ("/overlay/page.css", "text/css; charset=utf-8"),
+        ("/overlay/icon.svg", "image/svg+xml"),
+        ("/overlay/two_cities.wav", "audio/wav"),
+    ],
+)
+def test_files_come_with_their_type_and_nobody_may_guess_another(path: str, content_type: str) -> None:
+    page = page_at(path)
+    assert page.status == 200
+    assert page.body
+    assert headers(page)["Content-Type"] == content_type
+    assert headers(page)["X-Content-Type-Options"] == "nosniff"
+    assert headers(page)["Referrer-Policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize(("path", "framed_by"), [("/", "'none'"), ("/overlay", "*")])
+def test_documents_may_load_from_us_alone(path: str, framed_by: str) -> None:
+    policy = dict(part.split(" ", 1) for part in headers(page_at(path))["Content-Security-Policy"].split("; "))
+    assert policy == {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "img-src": "'self'",
+        "connect-src": "'self'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "require-trusted-types-for": "'script'",
+        "trusted-types": "'none'",
+        "frame-ancestors": framed_by,
+    }
+
+
+def test_only_the_page_that_records_may_use_the_microphone() -> None:
+    assert "microphone=(self)" in headers(page_at("/"))["Permissions-Policy"]
+    assert "microphone=()" in headers(page_at("/overlay"))["Permissions-Policy"]
+
+
+def test_what_the_browser_has_already_is_not_sent_again() -> None:
+    tag = headers(page_at("/overlay/live-captions.js"))["ETag"]
+    known = PAGES.answer("/overlay/live-captions.js", tag)
+    assert known is not None
+    assert (known.status, known.body) == (304, b"")
+    changed = PAGES.answer("/overlay/live-captions.js", '"other"')
+    assert changed is not None
+    assert changed.status == 200
+
+
+def test_modules_may_be_used_by_pages_of_other_origins() -> None:
+    assert headers(page_at("/overlay/live-captions.js"))["Access-Control-Allow-Origin"] == "*"
+
+
+def test_every_file_that_a_document_or_module_names_is_there() -> None:
+    named = re.compile(rb"""(?:from |import\(|import |href=|src=|new URL\()["']([^"':]+\.(?:js|css|svg|wav))["']""")
+    for path in ("/", "/overlay", *(f"/overlay/{name}" for name in _modules())):
+        for name in named.findall(page_at(path).body):
+            file = name.decode().removeprefix("./").removeprefix("overlay/")
+            assert PAGES.answer(f"/overlay/{file}") is not None, f"{path} names {name!r}"
+
+
+def test_documents_have_no_script_or_style_within() -> None:
+    for path in ("/", "/overlay"):
+        assert not re.search(rb"<script(?![^>]* src=)|<style| style=| on\w+=", page_at(path).body), path
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("transcript.vtt", "vtt"),
+        ("transcript.srt", "srt"),
+        ("transcript.txt", "txt"),
+        ("transcript.json", "json"),
+        ("transcript", None),
+        ("transcript.exe", None),
+        ("captions.vtt", None),
+    ],
+)
+def test_a_transcripts_form_is_its_ending(name: str, form: str | None) -> None:
+    assert transcript_form(name) == form
+
+
+def test_a_transcript_as_webvtt() -> None:
+    assert transcript(SAID, "vtt").body.decode() == (
+        "WEBVTT\n\n"
+        "00:00:00.000 --> 00:00:02.000\n<v Alice &amp; &lt;Bob&gt;>It was &lt;late&gt;.\n\n"
+        "00:00:03.000 --> 00:00:05.000\nIndeed.\n"
+    )
+
+
+def test_a_transcript_as_srt_and_text_names_who_speaks() -> None:
+    assert transcript(SAID, "srt").body.decode() == (
+        "1\n00:00:00,000 --> 00:00:02,000\nAlice & <Bob>: It was <late>.\n\n"
+        "2\n00:00:03,000 --> 00:00:05,000\nguest-7: Indeed.\n"
+    )
+    assert transcript(SAID, "txt").body.decode() == "Alice & <Bob>: It was <late>.\nguest-7: Indeed.\n"
+
+
+def test_a_transcript_as_json_is_its_segments() -> None:
+    read = json.loads(transcript(SAID, "json").body)
+    assert [(segment["participant"]["id"], segment["text"]) for segment in read] == [
+        ("a", "It was <late>."),
+        ("guest-7", "Indeed."),
+    ]
+
+
+@pytest.mark.parametrize("form", ["vtt", "srt", "txt", "json"])
+def test_a_transcript_is_a_download_that_no_cache_keeps(form: str) -> None:
+    page = transcript([], transcript_form(f"transcript.{form}") or "txt")
+    assert headers(page)["Cache-Control"] == "no-store"
+    assert headers(page)["Content-Disposition"] == f'attachment; filename="transcript.{form}"'
+    assert headers(page)["X-Content-Type-Options"] == "nosniff"
+
+
+def _modules() -> list[str]:
+    """Every module, found from the documents' own through what each imports."""
+    found, new = [], ["page.js", "overlay.js"]
+    while new:
+        name = new.pop()
+        found.append(name)
+        imports = re.findall(rb"""(?:from|import)[ (]+["']\./([\w-]+\.js)["']""", page_at(f"/overlay/{name}").body)
+        new += {module.decode() for module in imports} - {*found, *new}
+    return found
