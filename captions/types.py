@@ -21,7 +21,6 @@ __all__ = [
     "Frame",
     "Gap",
     "ModelFailed",
-    "Participant",
     "Pause",
     "Pcm",
     "Progress",
@@ -57,14 +56,6 @@ def samples_in(length_s: float) -> int:
 def frames_in(length_s: float) -> int:
     """The fewest whole frames that hold `length_s` seconds."""
     return -int(-length_s * SAMPLE_RATE // FRAME_SAMPLES)
-
-
-@dataclass(frozen=True, slots=True)
-class Participant:
-    """Who speaks on a track, as the publisher named them."""
-
-    id: str
-    name: str
 
 
 @dataclass(frozen=True, slots=True)

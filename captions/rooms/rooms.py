@@ -6,11 +6,15 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
+
 from captions.config import RoomsConfig
-from captions.doors.native.messages import Segment, encode
 from captions.rooms.transcripts import Transcript
+from captions.stream.captions import Segment
 
 __all__ = ["RoomFull", "Rooms", "Watcher"]
+
+_encoder = msgspec.json.Encoder()
 
 
 class RoomFull(Exception):
@@ -50,7 +54,7 @@ class Rooms:
     def publish(self, segment: Segment, now: float) -> None:
         """Remember a segment and hand it to everybody who watches."""
         room = self._room(segment.room, now)
-        payload = str(encode(segment, "json"))
+        payload = _encoder.encode(segment).decode()
         room.transcript.add(segment, now)
         if segment.final:
             room.live.pop(segment.id, None)

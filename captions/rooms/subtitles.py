@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from captions.doors.native.messages import Segment
+from captions.stream.captions import Segment
 
 __all__ = ["Format", "render"]
 

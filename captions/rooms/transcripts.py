@@ -6,7 +6,7 @@ from collections import deque
 
 import msgspec
 
-from captions.doors.native.messages import Latency, Segment
+from captions.stream.captions import Latency, Segment
 
 __all__ = ["Transcript"]
 

@@ -11,8 +11,8 @@ from typing import Literal, TypeAlias, get_args
 import moonshine_voice
 import msgspec
 
-from captions.doors.native.messages import Segment
 from captions.rooms import subtitles
+from captions.stream.captions import Segment
 
 __all__ = ["Page", "Pages", "TranscriptForm", "transcript", "transcript_form"]
 

@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 
 from captions.doors.native import messages as native
 from captions.doors.native.session import Service, Session
+from captions.stream.captions import Id, Label
 
 __all__ = ["EgressError", "EgressQuery", "LivekitSession", "parse_query"]
 
@@ -28,10 +29,10 @@ class EgressError(Exception):
 class EgressQuery(Struct, frozen=True):
     """Who and where: LiveKit is told to call `/v1/livekit?room=R&track=T&participant=ID&name=NAME`."""
 
-    room: native.Id
-    track: native.Id
-    participant: native.Id | None = None
-    name: native.Label = ""
+    room: Id
+    track: Id
+    participant: Id | None = None
+    name: Label = ""
     sample_rate: _Rate = 48_000
     channels: _Channels = 1
 

@@ -12,6 +12,8 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Meta, Struct
 
+from captions.stream.captions import CaptionWord, GapNotice, Id, Label, Latency, Participant, Segment, SpeechNotice
+
 __all__ = [
     "SUBPROTOCOL",
     "Audio",
@@ -63,8 +65,6 @@ ErrorCode: TypeAlias = Literal[
     "not_resumable",
     "draining",
 ]
-Id: TypeAlias = Annotated[str, Meta(max_length=128, pattern=r"^[^\x00-\x1f\x7f]+\Z")]
-Label: TypeAlias = Annotated[str, Meta(max_length=256, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
 
 
 class ProtocolError(Exception):
@@ -78,11 +78,6 @@ class ProtocolError(Exception):
 
 class _Message(Struct, frozen=True, tag_field="type", tag=str.lower, omit_defaults=True):
     """A message of either side; its tag is the class name in lower case unless given."""
-
-
-class Participant(Struct, frozen=True, omit_defaults=True):
-    id: Id
-    name: Label = ""
 
 
 class Start(_Message, frozen=True):
@@ -174,68 +169,9 @@ class Started(_Message, frozen=True):
     track: str
 
 
-class CaptionWord(Struct, frozen=True):
-    """Seconds on the track's media clock, which starts at 0 with its first audio."""
-
-    text: str
-    start: float
-    end: float
-
-
-class Latency(Struct, frozen=True, omit_defaults=True):
-    """Milliseconds. The six parts are those of the newest committed word and add up to its `word_latency`.
-
-    `first_partial` is given on the first revision of a spurt's first segment, `ttfs` on the final segment of a spurt,
-    `capture_to_caption` where the client says when it captured.
-    """
-
-    word_latency: float | None = None
-    buffer: float | None = None
-    model_delay: float | None = None
-    lane_wait: float | None = None
-    queue: float | None = None
-    compute: float | None = None
-    send: float | None = None
-    first_partial: float | None = None
-    ttfs: float | None = None
-    capture_to_caption: float | None = None
-
-
-class Segment(_Message, frozen=True):
-    """A caption. `words` only ever grow from revision to revision; `tentative` may change until `final`."""
-
-    room: str
-    track: str
-    participant: Participant
-    id: str
-    revision: int
-    final: bool
-    start: float
-    end: float
-    text: str
-    words: list[CaptionWord]
-    latency: Latency
-    tentative: str = ""
-
-
-class SpeechNotice(_Message, frozen=True, tag="speech"):
-    track: str
-    speaking: bool
-    at: float
-
-
 class Flushed(_Message, frozen=True):
     track: str
     id: str
-
-
-class GapNotice(_Message, frozen=True, tag="gap"):
-    """Audio that was not transcribed, in seconds of the track's media clock."""
-
-    track: str
-    start: float
-    end: float
-    reason: str
 
 
 class Pong(_Message, frozen=True):
