@@ -26,11 +26,12 @@ from captions.cli.demo import clip
 from captions.config import Config
 from captions.doors.native import messages as native
 from captions.engine.engine import lane_policy
-from captions.engine.listener import Listener, Open, Pace, Sound
+from captions.engine.listener import Listener
+from captions.engine.orders import PacketArrived, TrackOpened
 from captions.engine.runner import Runner
 from captions.models.scheduler import Scheduler
 from captions.models.scripted import ScriptedModel
-from captions.stream.decode import decoder_for
+from captions.stream.codec import Codec
 from captions.stream.opus import OPUS_CLOCK, OpusDecoder, OpusEncoder
 from captions.stream.timeline import Packet
 from captions.types import SAMPLE_RATE, Pcm
@@ -141,20 +142,19 @@ def _served(tracks: Sequence[list[tuple[float, bytes]]]) -> float:
     model = ScriptedModel(64)
     runner = Runner(model, Scheduler(lane_policy(model, config)), lambda _results: None, lambda: now[0])
     listener = Listener(SileroVad(), GatePolicy(), lambda _turn: None, lambda: now[0])
-    listener.tell([Open(n, "bench", decoder_for("opus", OPUS_CLOCK, 1), Pace(drops=True)) for n in range(len(tracks))])
+    for number in range(len(tracks)):
+        listener.tell(TrackOpened(number, "bench", Codec("opus"), drops=True))
     waiting = [list(reversed(messages)) for messages in tracks]
     began = time.process_time()
     for _ in range(int(SECONDS * 100)):
         now[0] += 0.01
-        notices = []
         for number, messages in enumerate(waiting):
             while messages and messages[-1][0] <= now[0]:
                 arrived_at, data = messages.pop()
                 audio = native.decode_client(data, "msgpack")
                 assert isinstance(audio, native.Audio)
                 packet = Packet(audio.data, arrived_at, None, audio.seq, audio.timestamp, audio.level)
-                notices.append(Sound(number, packet))
-        listener.tell(notices)
+                listener.tell(PacketArrived(number, packet))
         runner.submit(listener.turn().orders)
         while runner.turn():
             pass

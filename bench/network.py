@@ -22,7 +22,7 @@ from captions.cli.demo import TWO_CITIES, clip
 from captions.cli.tally import plain
 from captions.config import Config
 from captions.models.moonshine import MoonshineModel
-from captions.stream.decode import PacketDecoder
+from captions.stream.codec import Codec
 from captions.stream.opus import OPUS_CLOCK, OpusEncoder
 from captions.stream.timeline import Packet
 
@@ -75,7 +75,7 @@ def _lose(packets: Sequence[Packet], share: float, seed: int) -> list[Packet]:
 def _words(packets: Sequence[Packet], *, skip_silence: bool = True) -> list[str]:
     model = MoonshineModel(lanes=1)
     pipeline = Pipeline(model, Config(), skip_silence=skip_silence)
-    pipeline.hear(PacketDecoder(), packets)
+    pipeline.hear(Codec("opus"), packets)
     model.close()
     return plain(" ".join(word.text for word in pipeline.words))
 

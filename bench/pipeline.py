@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from captions.config import Config
 from captions.engine.engine import gate_policy, lane_policy
-from captions.engine.listener import Finish, Listener, Open, Pace, Sound
-from captions.engine.runner import Results, Runner
+from captions.engine.listener import Listener
+from captions.engine.orders import AudioEnded, PacketArrived, StepResults, TrackOpened
+from captions.engine.runner import Runner
 from captions.models.model import Model
 from captions.models.scheduler import Scheduler
-from captions.stream.decode import Decoder
+from captions.stream.codec import Codec
 from captions.stream.timeline import Packet
 from captions.types import Word
 from captions.vad.gate import SpurtStarted
@@ -33,29 +34,30 @@ class Pipeline:
         self._listener = Listener(SileroVad(), policy, lambda _turn: None, self._clock, skips_silence=skip_silence)
         self._tracks = 0
 
-    def hear(self, decoder: Decoder, packets: Sequence[Packet]) -> None:
+    def hear(self, codec: Codec, packets: Sequence[Packet]) -> None:
         """Packets in the order they arrive, at the times they say."""
         self._tracks += 1
         track = self._tracks
-        self._listener.tell([Open(track, "bench", decoder, Pace(drops=True))])
+        self._listener.tell(TrackOpened(track, "bench", codec, drops=True))
         waiting = list(reversed(packets))
         while waiting:
             self._now += TURN_S
             due = []
             while waiting and waiting[-1].arrived_at <= self._now:
-                due.append(Sound(track, waiting.pop()))
+                due.append(PacketArrived(track, waiting.pop()))
             self._turn(due)
-        self._turn([Finish(track, "end")])
+        self._turn([AudioEnded(track, "end")])
 
-    def _turn(self, notices: Sequence[Sound | Finish]) -> None:
-        self._listener.tell(notices)
+    def _turn(self, notices: Sequence[PacketArrived | AudioEnded]) -> None:
+        for notice in notices:
+            self._listener.tell(notice)
         turn = self._listener.turn()
         self.spurts += [event.at / 24_000 for _, event in turn.heard if isinstance(event, SpurtStarted)]
         self._runner.submit(turn.orders)
         while self._runner.turn():
             pass
 
-    def _said(self, results: Results) -> None:
+    def _said(self, results: StepResults) -> None:
         self.words += [event for _, event in results[0] if isinstance(event, Word)]
 
     def _clock(self) -> float:

@@ -13,7 +13,6 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 import numpy as np
 
@@ -22,14 +21,13 @@ from bench.process import open_files, resident_mb
 from bench.speaking_model import SpeakingModel
 from captions.config import Config, RoomsConfig
 from captions.doors.native import messages as native
-from captions.doors.native.session import Service, Session
+from captions.doors.native.session import Session
+from captions.doors.service import Service
 from captions.engine.engine import Engine
 from captions.metrics import Metrics
 from captions.rooms.rooms import Rooms
 
 __all__ = ["Health", "VirtualServer", "soak"]
-
-T = TypeVar("T")
 
 PACKET_S = 0.02
 _HOUSEKEEPING_S = 10.0
@@ -50,20 +48,6 @@ class Health:
     segments: int
 
 
-class _HandTurned(Engine):
-    """An engine whose listener and runner take their turns when told to, on the caller's thread."""
-
-    def turn(self) -> None:
-        turn = self._listener.turn()
-        if turn.orders or turn.heard:
-            self._on_turn(turn)
-        while self._runner.turn():
-            pass
-
-    def _call_on_loop(self, callback: Callable[[T], None], argument: T) -> None:
-        callback(argument)
-
-
 class VirtualServer:
     """`connect` gives a session; pass time with `advance`. What clients are sent is counted and dropped."""
 
@@ -73,7 +57,9 @@ class VirtualServer:
         self.segments = 0
         config = Config(rooms=RoomsConfig(forget_after_s=60.0))
         metrics = Metrics()
-        self._engine = _HandTurned(SpeakingModel(lanes, step_s=0.0), config, metrics, lambda: self.now)
+        self._engine = Engine(
+            SpeakingModel(lanes, step_s=0.0), config, metrics, lambda: self.now, post=lambda call: call()
+        )
         self._rooms = Rooms(config.rooms, config.limits.watchers_per_room)
         ids = itertools.count()
         self._service = Service(

@@ -1,32 +1,32 @@
 """Listener and model behind one door for the event loop: open a track, tell it what comes, get back what is said.
 
-    event loop --notices--> listener thread --orders--> model thread
-        ^                        |                          |
-        +------- heard ----------+---------- said ----------+
-
-Both threads hand their results to the loop with `call_soon_threadsafe`, a whole turn or step at a time.
+See orders.py for what crosses between the threads. Both workers post their results to the loop, a whole turn or step at
+a time.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
 
 from captions.config import Config
-from captions.engine.listener import Close, Heard, Listener, Notice, Open, Pace, Turn
-from captions.engine.runner import Results, Runner, StepReport
+from captions.engine.listener import Listener
+from captions.engine.orders import HearingEvent, Notice, StepReport, StepResults, TrackClosed, TrackOpened, Turn
+from captions.engine.runner import Runner
 from captions.metrics import Metrics
 from captions.models.model import Model
 from captions.models.scheduler import LanePolicy, Scheduler
-from captions.stream.decode import Decoder
+from captions.stream.codec import Codec
 from captions.types import Gap, TrackEvent, frames_in
 from captions.vad.gate import GatePolicy
 from captions.vad.silero import SileroVad
 
-__all__ = ["Engine", "TrackSink", "gate_policy", "lane_policy"]
+__all__ = ["Engine", "EngineCensus", "Post", "TrackSink", "gate_policy", "lane_policy"]
 
-T = TypeVar("T")
+Post: TypeAlias = Callable[[Callable[[], None]], None]
+"""Has something run on the event loop, soon; called from any thread."""
 
 SPARE_SHARE = 8
 """One lane in eight is kept primed where priming takes steps: by bench/simulate.py, more buys nothing."""
@@ -35,15 +35,39 @@ SPARE_SHARE = 8
 class TrackSink(Protocol):
     """Where a track's results go, on the event loop."""
 
-    def heard(self, event: Heard) -> None: ...
+    def heard(self, event: HearingEvent) -> None: ...
 
-    def said(self, events: list[TrackEvent]) -> None: ...
+    def said(self, events: Sequence[TrackEvent]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class EngineCensus:
+    """What the engine holds, counted in each of its parts: all of it is 0 when no track is open."""
+
+    tracks: int
+    listened_tracks: int
+    detector_streams: int
+    scheduled_tracks: int
+    lanes_in_use: int
 
 
 class Engine:
-    """Call `start` on the event loop, then `open`, `tell` and `close` for each track; `stop` ends both threads."""
+    """Call `start` on the event loop, then `open`, `tell` and `close` for each track; `stop` ends both threads.
 
-    def __init__(self, model: Model, config: Config, metrics: Metrics, clock: Callable[[], float]) -> None:
+    Where `post` is given it is used to reach the event loop, and `turn` may be called by hand instead of `start`.
+    `most_waiting`: the notices and orders that may wait for each of the two workers.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        config: Config,
+        metrics: Metrics,
+        clock: Callable[[], float],
+        *,
+        post: Post | None = None,
+        most_waiting: int = 100_000,
+    ) -> None:
         self.model = model
         self._metrics = metrics
         self._sinks: dict[int, TrackSink] = {}
@@ -51,19 +75,36 @@ class Engine:
         self._lanes_share = 0.0
         self._idle = asyncio.Event()
         self._idle.set()
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._post = post or (lambda _call: None)
+        self._finds_loop = post is None
         gate = gate_policy(model, config)
         pending = max(1, int(config.limits.pending_audio_s * 50))
-        self._runner = Runner(model, Scheduler(lane_policy(model, config)), self._on_results, clock)
+        self._scheduler = Scheduler(lane_policy(model, config))
+        self._runner = Runner(model, self._scheduler, self._on_results, clock, most_waiting)
         self._listener = Listener(
-            SileroVad(), gate, self._on_turn, clock, max_pending_packets=pending, skips_silence=config.vad.skip_silence
+            SileroVad(),
+            gate,
+            self._on_turn,
+            clock,
+            max_pending_packets=pending,
+            max_notices=most_waiting,
+            skips_silence=config.vad.skip_silence,
         )
         metrics.lanes.set(model.info.lanes)
 
     def start(self) -> None:
-        self._loop = asyncio.get_running_loop()
+        if self._finds_loop:
+            self._post = _poster(asyncio.get_running_loop())
         self._runner.start()
         self._listener.start()
+
+    def turn(self) -> None:
+        """Hear what has come in and run the model on it, here and now: for virtual time, without the two threads."""
+        turn = self._listener.turn()
+        if turn.orders or turn.heard:
+            self._on_turn(turn)
+        while self._runner.turn():
+            pass
 
     async def warm_up(self) -> None:
         """Wait until the model is ready for its first step.
@@ -101,52 +142,63 @@ class Engine:
         """So far, those that are closed too."""
         return self._next_track
 
-    def open(self, room: str, decoder: Decoder, sink: TrackSink, pace: Pace) -> int:
-        """A new track; the number it is known by from here on is never given again."""
+    def census(self) -> EngineCensus:
+        """What is held now; another thread's count may lag a turn behind."""
+        return EngineCensus(
+            tracks=len(self._sinks),
+            listened_tracks=self._listener.tracks,
+            detector_streams=self._listener.detector_streams,
+            scheduled_tracks=len(self._scheduler.tracks),
+            lanes_in_use=self._scheduler.lanes_in_use,
+        )
+
+    def open(self, room: str, codec: Codec, sink: TrackSink, *, drops: bool) -> int:
+        """A new track; the number it is known by from here on is never given again.
+
+        `drops`: when it has more audio than can be heard its oldest goes, else its sender has to wait.
+        """
         self._next_track += 1
         self._sinks[self._next_track] = sink
         self._idle.clear()
         self._metrics.tracks.set(len(self._sinks))
-        self._listener.tell([Open(self._next_track, room, decoder, pace)])
+        self._listener.tell(TrackOpened(self._next_track, room, codec, drops))
         return self._next_track
 
-    def tell(self, notice: Notice) -> None:
-        self._listener.tell([notice])
+    def tell(self, notice: Notice) -> bool:
+        """False: the listener has no room for this packet, and it will not be heard."""
+        return self._listener.tell(notice)
 
     def close(self, track: int) -> None:
         """Forget a track; what is still said of it is dropped."""
         if self._sinks.pop(track, None) is not None:
             self._metrics.tracks.set(len(self._sinks))
-            self._listener.tell([Close(track)])
+            self._listener.tell(TrackClosed(track))
             if not self._sinks:
                 self._idle.set()
 
     def _on_turn(self, turn: Turn) -> None:
         """On the listener's thread. The loop hears of the audio before the model can speak of it."""
-        if turn.heard:
-            self._call_on_loop(self._heard, turn.heard)
+        heard = turn.heard
+        if heard:
+            self._post(lambda: self._heard(heard))
         refused = self._runner.submit(turn.orders) if turn.orders else []
         if refused:
-            gaps: list[tuple[int, Heard]] = [
+            gaps: list[tuple[int, HearingEvent]] = [
                 (order.track, Gap(order.frame.start, order.frame.end, "overload")) for order in refused
             ]
-            self._call_on_loop(self._heard, gaps)
+            self._post(lambda: self._heard(gaps))
 
-    def _on_results(self, results: Results) -> None:
+    def _on_results(self, results: StepResults) -> None:
         """On the model's thread."""
-        self._call_on_loop(self._said, results)
+        self._post(lambda: self._said(results))
 
-    def _call_on_loop(self, callback: Callable[[T], None], argument: T) -> None:
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(callback, argument)
-
-    def _heard(self, heard: list[tuple[int, Heard]]) -> None:
+    def _heard(self, heard: list[tuple[int, HearingEvent]]) -> None:
         for track, event in heard:
             sink = self._sinks.get(track)
             if sink is not None:
                 sink.heard(event)
 
-    def _said(self, results: Results) -> None:
+    def _said(self, results: StepResults) -> None:
         events, report = results
         by_track: dict[int, list[TrackEvent]] = {}
         for track, event in events:
@@ -172,6 +224,14 @@ class Engine:
         metrics.stalls.inc(report.stalled)
         for wait_s in report.lane_waits_s:
             metrics.lane_wait_seconds.observe(wait_s)
+
+
+def _poster(loop: asyncio.AbstractEventLoop) -> Post:
+    def post(call: Callable[[], None]) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(call)
+
+    return post
 
 
 def gate_policy(model: Model, config: Config) -> GatePolicy:

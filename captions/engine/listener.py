@@ -7,149 +7,55 @@ others waiting, and a spurt's start is never far from the frames around it.
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
-from msgspec import Struct
 
-from captions.engine.runner import CloseTrack, FlushTrack, OpenTrack, Order, PushFrame, Speech
-from captions.stream.decode import AudioError, Decoder
+from captions.engine.mailbox import Mailbox
+from captions.engine.orders import (
+    Arrived,
+    AudioEnded,
+    BadAudio,
+    CloseTrack,
+    EndSpeech,
+    FlushAsked,
+    FlushTrack,
+    Impaired,
+    Notice,
+    OpenTrack,
+    PacketArrived,
+    PushFrame,
+    SenderHeld,
+    SenderReleased,
+    StartSpeech,
+    Taken,
+    TrackClosed,
+    TrackMuted,
+    TrackOpened,
+    Turn,
+)
+from captions.stream.codec import AudioError
+from captions.stream.decode import decoder_for
 from captions.stream.ear import CHUNK_SPAN, Chunk, Ear
-from captions.stream.timeline import Packet
-from captions.types import Gap
 from captions.vad.gate import Gate, GatePolicy, SpurtEnded, SpurtStarted
 from captions.vad.silero import SileroVad
 
-__all__ = [
-    "Arrived",
-    "BadAudio",
-    "Close",
-    "Finish",
-    "Flush",
-    "Heard",
-    "Impaired",
-    "Listener",
-    "Mute",
-    "Notice",
-    "Open",
-    "Pace",
-    "Sound",
-    "Taken",
-    "Turn",
-]
-
-
-@dataclass(slots=True)
-class Pace:
-    """Who gives way when a track has more audio than can be heard.
-
-    `drops`: its oldest audio goes. Else its sender waits, and its connection says when it is `held` back, so that its
-    silence is not taken for an end.
-    """
-
-    drops: bool
-    held: bool = False
-
+__all__ = ["Listener"]
 
 STALL_MARGIN_S = 0.2
 """How much longer than the gate's hangover nothing may come from a track in the middle of a spurt."""
 
 
-@dataclass(frozen=True, slots=True)
-class Open:
-    track: int
-    room: str
-    decoder: Decoder
-    pace: Pace
-
-
-class Sound(Struct, frozen=True, gc=False):
-    track: int
-    packet: Packet
-
-
-@dataclass(frozen=True, slots=True)
-class Mute:
-    track: int
-
-
-@dataclass(frozen=True, slots=True)
-class Flush:
-    track: int
-    id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """No more audio will come: end the spurt under way, then flush with this id."""
-
-    track: int
-    id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    track: int
-
-
-Notice: TypeAlias = Open | Sound | Mute | Flush | Finish | Close
-"""What the connections tell the listener, in order."""
-
-
-class Arrived(Struct, frozen=True, gc=False):
-    """A track's audio from media position `start` to `end` had come by `at`; see `Packet` for `captured_at`."""
-
-    start: int
-    end: int
-    at: float
-    captured_at: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class BadAudio:
-    """A packet that could not be decoded."""
-
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """Of a track whose sender waits: packets of `samples` were taken in, and frames up to `pushed_to` handed on."""
-
-    samples: int
-    pushed_to: int
-
-
-@dataclass(frozen=True, slots=True)
-class Impaired:
-    """What the network spoilt: packets dropped because they came `late` or `repeated`, samples lost and `concealed`."""
-
-    late: int
-    repeated: int
-    concealed: int
-
-
-Heard: TypeAlias = Arrived | SpurtStarted | SpurtEnded | BadAudio | Taken | Impaired | Gap
-"""What the listener tells a track's connection, in order."""
-
-
 @dataclass(slots=True)
-class Turn:
-    """What one turn came to: orders for the model, news for the connections."""
+class ListenedTrack:
+    """The listener's part of a track. `stream` is the detector's; `held`: its sender was told to wait."""
 
-    orders: list[Order]
-    heard: list[tuple[int, Heard]]
-
-
-@dataclass(slots=True)
-class _Track:
     ear: Ear
     gate: Gate
     stream: int
-    pace: Pace
+    drops: bool
+    held: bool = False
     pushed_to: int = 0
     told_taken: int = 0
     told_impaired: tuple[int, int, int] = (0, 0, 0)
@@ -159,7 +65,8 @@ class Listener:
     """Call `start`, then `tell` from any thread; `deliver` is called on the listener's thread. `stop` ends it.
 
     `turn` is one round of work and may be called by hand instead of `start`. `pause_s` is the least time between two
-    turns: it lets packets of many tracks gather, so that the detector runs on all of them at once.
+    turns: it lets packets of many tracks gather, so that the detector runs on all of them at once. At most
+    `max_notices` wait for the next turn.
     """
 
     def __init__(
@@ -170,6 +77,7 @@ class Listener:
         clock: Callable[[], float],
         *,
         max_pending_packets: int = 1_000,
+        max_notices: int = 100_000,
         skips_silence: bool = True,
         pause_s: float = 0.01,
     ) -> None:
@@ -182,41 +90,45 @@ class Listener:
         self._pause_s = pause_s
         self._stalled_after_s = gate.hangover_s + STALL_MARGIN_S
         self._speaking: set[int] = set()
-        self._tracks: dict[int, _Track] = {}
-        self._inbox: deque[Notice] = deque()
-        self._wake = threading.Event()
-        self._stopping = threading.Event()
+        self._tracks: dict[int, ListenedTrack] = {}
+        self._inbox: Mailbox[Notice] = Mailbox(max_notices, PacketArrived)
         self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
-    def tell(self, notices: Iterable[Notice]) -> None:
-        self._inbox.extend(notices)
-        if not self._wake.is_set():
-            self._wake.set()
+    @property
+    def tracks(self) -> int:
+        return len(self._tracks)
+
+    @property
+    def detector_streams(self) -> int:
+        return self._vad.streams
+
+    def tell(self, notice: Notice) -> bool:
+        """False: there was no room for a packet. It will not be heard."""
+        taken = self._inbox.put(notice)
+        self._inbox.wake()
+        return taken
 
     def stop(self) -> None:
-        self._stopping.set()
-        self._wake.set()
+        self._inbox.close()
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
-            self._wake.wait(self._stalled_after_s / 4 if self._speaking else None)
-            self._wake.clear()
+        while not self._inbox.is_closed:
+            self._inbox.wait(self._stalled_after_s / 4 if self._speaking else None)
             turn = self.turn()
             if turn.orders or turn.heard:
                 self._deliver(turn)
-            self._stopping.wait(self._pause_s)
+            self._inbox.rest(self._pause_s)
 
     def turn(self) -> Turn:
         """Hear everything that has come in since the last turn."""
         turn = Turn([], [])
-        sounding: dict[int, _Track] = {}
-        for _ in range(len(self._inbox)):
-            notice = self._inbox.popleft()
-            if isinstance(notice, Sound):
+        sounding: dict[int, ListenedTrack] = {}
+        for notice in self._inbox.take():
+            if isinstance(notice, PacketArrived):
                 track = self._tracks.get(notice.track)
                 if track is not None and self._queue(track, notice, turn):
                     sounding[notice.track] = track
@@ -228,45 +140,49 @@ class Listener:
         self._end_stalled(self._clock(), turn)
         return turn
 
-    def _queue(self, track: _Track, sound: Sound, turn: Turn) -> bool:
+    def _queue(self, track: ListenedTrack, arrival: PacketArrived, turn: Turn) -> bool:
         """Whether there is something to hear."""
         ear = track.ear
-        awake = ear.push(sound.packet)
-        if track.pace.drops:
+        awake = ear.push(arrival.packet)
+        if track.drops:
             if awake and ear.timeline.pending > self._max_pending_packets:
                 ear.drop_oldest()
         elif not awake:
-            self._tell_taken(sound.track, track, turn)
+            self._tell_taken(arrival.track, track, turn)
         return awake
 
     def _obey(self, notice: Notice, turn: Turn) -> None:
-        if isinstance(notice, Open):
-            ear = Ear(notice.decoder, skips_silence=self._skips_silence)
-            self._tracks[notice.track] = _Track(ear, Gate(self._gate_policy), self._vad.open(), notice.pace)
-            turn.orders.append(OpenTrack(notice.track, notice.room, notice.pace.drops))
+        if isinstance(notice, TrackOpened):
+            ear = Ear(decoder_for(notice.codec), skips_silence=self._skips_silence)
+            self._tracks[notice.track] = ListenedTrack(ear, Gate(self._gate_policy), self._vad.open(), notice.drops)
+            turn.orders.append(OpenTrack(notice.track, notice.room, notice.drops))
             return
         track = self._tracks.get(notice.track)
         if track is None:
             return
         match notice:
-            case Mute():
+            case TrackMuted():
                 self._end_spurt(notice.track, track, turn)
-            case Flush():
+            case SenderHeld():
+                track.held = True
+            case SenderReleased():
+                track.held = False
+            case FlushAsked():
                 self._finish_frame(notice.track, track, turn)
                 turn.orders.append(FlushTrack(notice.track, notice.id))
-            case Finish():
+            case AudioEnded():
                 if track.ear.end():
                     self._hear({notice.track: track}, turn)
                 self._finish_frame(notice.track, track, turn)
                 self._end_spurt(notice.track, track, turn)
                 turn.orders.append(FlushTrack(notice.track, notice.id))
-            case Close():
+            case TrackClosed():
                 self._vad.close(track.stream)
                 del self._tracks[notice.track]
                 self._speaking.discard(notice.track)
                 turn.orders.append(CloseTrack(notice.track))
 
-    def _hear(self, sounding: dict[int, _Track], turn: Turn) -> None:
+    def _hear(self, sounding: dict[int, ListenedTrack], turn: Turn) -> None:
         """Take in what the tracks have pending, a frame each a round, and let the detector hear each round."""
         while sounding:
             for track_id, track in sounding.items():
@@ -274,7 +190,7 @@ class Listener:
             self._detect(sounding, turn)
             sounding = {track_id: track for track_id, track in sounding.items() if not track.ear.is_done}
 
-    def _advance(self, track_id: int, track: _Track, turn: Turn) -> None:
+    def _advance(self, track_id: int, track: ListenedTrack, turn: Turn) -> None:
         ear = track.ear
         frame = None
         try:
@@ -293,25 +209,25 @@ class Listener:
             turn.orders.append(PushFrame(track_id, frame))
             track.pushed_to = max(track.pushed_to, frame.end)
             self._tell_impaired(track_id, track, turn)
-        if not track.pace.drops:
+        if not track.drops:
             self._tell_taken(track_id, track, turn)
 
-    def _tell_impaired(self, track_id: int, track: _Track, turn: Turn) -> None:
+    def _tell_impaired(self, track_id: int, track: ListenedTrack, turn: Turn) -> None:
         impaired = (track.ear.timeline.late, track.ear.timeline.repeated, track.ear.concealed)
         if impaired != track.told_impaired:
             more = (now - told for now, told in zip(impaired, track.told_impaired, strict=True))
             turn.heard.append((track_id, Impaired(*more)))
             track.told_impaired = impaired
 
-    def _tell_taken(self, track_id: int, track: _Track, turn: Turn) -> None:
+    def _tell_taken(self, track_id: int, track: ListenedTrack, turn: Turn) -> None:
         taken = track.ear.taken_samples
         if taken > track.told_taken:
             turn.heard.append((track_id, Taken(taken - track.told_taken, track.pushed_to)))
             track.told_taken = taken
 
-    def _detect(self, sounding: dict[int, _Track], turn: Turn) -> None:
+    def _detect(self, sounding: dict[int, ListenedTrack], turn: Turn) -> None:
         while True:
-            ready: list[tuple[int, _Track, Chunk]] = []
+            ready: list[tuple[int, ListenedTrack, Chunk]] = []
             for track_id, track in sounding.items():
                 chunk = track.ear.chunk()
                 if chunk is not None:
@@ -332,31 +248,31 @@ class Listener:
         """End the spurts of tracks from which nothing comes any more: muted without a word, or a dead network."""
         for track_id in tuple(self._speaking):
             track = self._tracks[track_id]
-            if not track.pace.held and now - track.ear.newest.arrived_at > self._stalled_after_s:
+            if not track.held and now - track.ear.newest.arrived_at > self._stalled_after_s:
                 self._end_spurt(track_id, track, turn)
 
-    def _finish_frame(self, track_id: int, track: _Track, turn: Turn) -> None:
+    def _finish_frame(self, track_id: int, track: ListenedTrack, turn: Turn) -> None:
         frame = track.ear.finish(self._clock())
         if frame is not None:
             turn.orders.append(PushFrame(track_id, frame))
             self._tell_impaired(track_id, track, turn)
             self._detect({track_id: track}, turn)
 
-    def _end_spurt(self, track_id: int, track: _Track, turn: Turn) -> None:
+    def _end_spurt(self, track_id: int, track: ListenedTrack, turn: Turn) -> None:
         spurt = track.gate.close(track.ear.position)
         if spurt is not None:
             self._turn_gate(track_id, track, spurt, turn)
         else:
             self._vad.reset(track.stream)
 
-    def _turn_gate(self, track_id: int, track: _Track, spurt: SpurtStarted | SpurtEnded, turn: Turn) -> None:
+    def _turn_gate(self, track_id: int, track: ListenedTrack, spurt: SpurtStarted | SpurtEnded, turn: Turn) -> None:
         """A detector that remembers a voice takes the breath behind it for another: behind a spurt it starts afresh."""
         turn.heard.append((track_id, spurt))
         track.ear.speaking = isinstance(spurt, SpurtStarted)
         if track.ear.speaking:
             self._speaking.add(track_id)
-            turn.orders.append(Speech(track_id, True))
+            turn.orders.append(StartSpeech(track_id))
         else:
             self._speaking.discard(track_id)
             self._vad.reset(track.stream)
-            turn.orders.append(Speech(track_id, False, spurt.at))
+            turn.orders.append(EndSpeech(track_id, spurt.at))

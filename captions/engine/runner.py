@@ -8,11 +8,20 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeAlias
 
+from captions.engine.mailbox import Mailbox
+from captions.engine.orders import (
+    CloseTrack,
+    EndSpeech,
+    FlushTrack,
+    OpenTrack,
+    Order,
+    PushFrame,
+    StartSpeech,
+    StepReport,
+    StepResults,
+)
 from captions.models.model import (
     Batch,
     LaneEvent,
@@ -28,7 +37,6 @@ from captions.models.trace import LaneTrace
 from captions.types import (
     FRAME_SAMPLES,
     Flushed,
-    Frame,
     ModelFailed,
     Pause,
     Tentative,
@@ -37,64 +45,9 @@ from captions.types import (
     WordEnd,
 )
 
-__all__ = ["CloseTrack", "FlushTrack", "OpenTrack", "Order", "PushFrame", "Results", "Runner", "Speech", "StepReport"]
+__all__ = ["Runner"]
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class OpenTrack:
-    """`drops`: audio past the backlog's bound is dropped; else progress is reported and the sender holds back."""
-
-    track: int
-    room: str
-    drops: bool
-
-
-@dataclass(frozen=True, slots=True)
-class PushFrame:
-    track: int
-    frame: Frame
-
-
-@dataclass(frozen=True, slots=True)
-class Speech:
-    """The speech gate of a track opened or closed, behind the frames pushed so far; `ended_at`: where speech ended."""
-
-    track: int
-    speaking: bool
-    ended_at: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FlushTrack:
-    track: int
-    flush_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class CloseTrack:
-    track: int
-
-
-Order: TypeAlias = OpenTrack | PushFrame | Speech | FlushTrack | CloseTrack
-
-
-@dataclass(frozen=True, slots=True)
-class StepReport:
-    """What a step cost and how full the lanes are, for the metrics; `step_s` None where tracks only left."""
-
-    step_s: float | None
-    lanes_stepped: int
-    lanes_in_use: int
-    lanes_busy: int
-    tracks_waiting: int
-    lane_waits_s: tuple[float, ...]
-    stalled: int
-
-
-Results: TypeAlias = tuple[list[tuple[int, TrackEvent]], StepReport | None]
-"""Events by track, in order, and what the step they came from has to report."""
 
 
 class Runner:
@@ -107,7 +60,7 @@ class Runner:
         self,
         model: Model,
         scheduler: Scheduler,
-        deliver: Callable[[Results], None],
+        deliver: Callable[[StepResults], None],
         clock: Callable[[], float],
         max_orders: int = 100_000,
     ) -> None:
@@ -115,11 +68,8 @@ class Runner:
         self._scheduler = scheduler
         self._deliver = deliver
         self._clock = clock
-        self._max_orders = max_orders
-        self._inbox: deque[Order] = deque()
-        self._wake = threading.Event()
+        self._inbox: Mailbox[Order] = Mailbox(max_orders, PushFrame)
         self._warm = threading.Event()
-        self._stopping = False
         self._failed: str | None = None
         lanes = model.info.lanes
         self._batch = Batch.of(lanes, FRAME_SAMPLES)
@@ -137,16 +87,9 @@ class Runner:
 
     def submit(self, orders: list[Order]) -> list[PushFrame]:
         """Hand over orders, in order. Returns the frames for which the queue had no room."""
-        room = self._max_orders - len(self._inbox)
-        refused = []
-        for order in orders:
-            if room <= 0 and isinstance(order, PushFrame):
-                refused.append(order)
-                continue
-            self._inbox.append(order)
-            room -= 1
-        self._wake.set()
-        return refused
+        refused = [order for order in orders if not self._inbox.put(order)]
+        self._inbox.wake()
+        return [order for order in refused if isinstance(order, PushFrame)]
 
     def wait_warm(self) -> None:
         """Block until the model is warm.
@@ -160,8 +103,7 @@ class Runner:
 
     def stop(self) -> None:
         """Finish the step under way and end the thread; what is still queued is dropped."""
-        self._stopping = True
-        self._wake.set()
+        self._inbox.close()
         self._thread.join()
 
     def _run(self) -> None:
@@ -170,16 +112,14 @@ class Runner:
         except ModelError as error:
             self._failed = str(error)
         self._warm.set()
-        while not self._stopping:
+        while not self._inbox.is_closed:
             if not self.turn():
-                self._wake.wait()
-                self._wake.clear()
+                self._inbox.wait()
 
     def turn(self) -> bool:
         """Take all orders in, run one step if there is one to run. False: nothing to do until the next order."""
         closed = False
-        while self._inbox:
-            order = self._inbox.popleft()
+        for order in self._inbox.take():
             closed = closed or isinstance(order, CloseTrack)
             self._take(order)
         if self._failed is not None:
@@ -203,10 +143,10 @@ class Runner:
         match order:
             case PushFrame(track, frame):
                 scheduler.push(track, frame)
-            case Speech(track, True):
+            case StartSpeech(track):
                 scheduler.speech_started(track, self._clock())
-            case Speech(track, _, ended_at):
-                scheduler.speech_ended(track, ended_at)
+            case EndSpeech(track, at):
+                scheduler.speech_ended(track, at)
             case FlushTrack(track, flush_id) if self._failed is not None:
                 self._deliver(([(track, Flushed(flush_id))], None))
             case FlushTrack(track, flush_id):
@@ -218,7 +158,7 @@ class Runner:
             case CloseTrack(track):
                 scheduler.close(track)
 
-    def _step(self, plan: Plan) -> Results:
+    def _step(self, plan: Plan) -> StepResults:
         events: list[tuple[int, TrackEvent]] = [*plan.gaps, *plan.progress]
         events += [(track, Flushed(flush.id)) for track, flush in plan.flushed]
         if plan.resets:

@@ -51,8 +51,8 @@ class Rooms:
     def __len__(self) -> int:
         return len(self._rooms)
 
-    def publish(self, segment: Segment, now: float) -> None:
-        """Remember a segment and hand it to everybody who watches."""
+    def publish(self, segment: Segment, now: float) -> str:
+        """Remember a segment and hand it to everybody who watches: as JSON, which is returned."""
         room = self._room(segment.room, now)
         payload = _encoder.encode(segment).decode()
         room.transcript.add(segment, now)
@@ -66,6 +66,7 @@ class Rooms:
                 room.live.popitem(last=False)
         for watcher in tuple(room.watchers):
             watcher.send(payload)
+        return payload
 
     def watch(self, name: str, watcher: Watcher, now: float) -> None:
         """Send the room's recent history to a watcher, then everything new.

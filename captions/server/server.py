@@ -30,7 +30,7 @@ from captions.doors.kyutai.session import KyutaiSession
 from captions.doors.livekit.session import EgressError, LivekitSession, parse_query
 from captions.doors.native import messages as native
 from captions.doors.native.connection import NativeConnection
-from captions.doors.native.session import Service
+from captions.doors.service import Service
 from captions.engine.engine import Engine
 from captions.metrics import Metrics
 from captions.models.model import Model

@@ -7,18 +7,15 @@ from typing import Protocol
 import numpy as np
 import soxr
 
+from captions.stream.codec import AudioError, Codec
 from captions.stream.opus import OPUS_CLOCK, OpusDecoder, OpusError, samples_in_packet
 from captions.types import SAMPLE_RATE, Pcm
 from captions.vad.evidence import QUIETEST_SPEECH_DBOV, surely_silent
 
-__all__ = ["AudioError", "Decoder", "PacketDecoder", "PcmDecoder", "decoder_for"]
+__all__ = ["Decoder", "PacketDecoder", "PcmDecoder", "decoder_for"]
 
 
 QUIETEST_SPEECH_PEAK = 10 ** (-QUIETEST_SPEECH_DBOV / 20)
-
-
-class AudioError(Exception):
-    """Audio that cannot be decoded: of an unknown kind, or damaged."""
 
 
 class Decoder(Protocol):
@@ -117,22 +114,9 @@ class PacketDecoder:
         return surely_silent(data, level)
 
 
-def decoder_for(codec: str, sample_rate: int, channels: int) -> Decoder:
-    """The decoder of a track.
-
-    Raises:
-        AudioError: no such codec, rate or channel count.
-    """
-    if not 1 <= channels <= 2:
-        raise AudioError(f"{channels} channels; 1 and 2 are known")
-    if codec == "opus":
-        if sample_rate != OPUS_CLOCK:
-            raise AudioError(f"Opus has a clock of {OPUS_CLOCK}, not {sample_rate}")
+def decoder_for(codec: Codec) -> Decoder:
+    """The decoder of a track."""
+    if codec.name == "opus":
         return PacketDecoder()
-    if not 8_000 <= sample_rate <= 48_000:
-        raise AudioError(f"a sample rate of {sample_rate}; 8000 to 48000 are known")
-    if codec == "pcm_s16le":
-        return PcmDecoder(np.int16, sample_rate, channels)
-    if codec == "pcm_f32le":
-        return PcmDecoder(np.float32, sample_rate, channels)
-    raise AudioError(f"no such codec: {codec}")
+    sample_type = np.int16 if codec.name == "pcm_s16le" else np.float32
+    return PcmDecoder(sample_type, codec.sample_rate, codec.channels)

@@ -18,7 +18,8 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from captions.stream.decode import AudioError, Decoder
+from captions.stream.codec import AudioError
+from captions.stream.decode import Decoder
 from captions.stream.timeline import Lost, Packet, Sound, Timeline, Unsent
 from captions.types import FRAME_SAMPLES, SAMPLE_RATE, Frame, Gap, samples_in
 from captions.vad.silero import CHUNK_SAMPLES, VAD_RATE

@@ -41,6 +41,11 @@ class SileroVad:
         self._context: NDArray[np.float32] = np.zeros((16, _CONTEXT_SAMPLES), np.float32)
         self._free = list(range(16))[::-1]
 
+    @property
+    def streams(self) -> int:
+        """How many streams are open."""
+        return len(self._context) - len(self._free)
+
     def open(self) -> int:
         """A new stream, silent so far."""
         if not self._free:

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from itertools import cycle
 from typing import Any
 
+import numpy as np
 import pytest
 
 from captions.config import Config, LanesConfig, LimitsConfig, VadConfig
-from captions.engine.engine import Engine, gate_policy, lane_policy
-from captions.engine.listener import Arrived, Finish, Flush, Heard, Pace, Sound, Taken
+from captions.engine.engine import Engine, EngineCensus, Post, gate_policy, lane_policy
+from captions.engine.orders import Arrived, AudioEnded, FlushAsked, HearingEvent, PacketArrived, SenderHeld, Taken
 from captions.metrics import Metrics
 from captions.models.model import Batch, LaneOutput, ModelError
 from captions.models.scheduler import LanePolicy
 from captions.models.scripted import ScriptedModel
-from captions.stream.decode import decoder_for
+from captions.stream.codec import Codec
 from captions.stream.timeline import Packet
 from captions.types import FRAME_SAMPLES, SAMPLE_RATE, Flushed, Gap, ModelFailed, Pcm, Progress, TrackEvent, Word
 from captions.vad.gate import GatePolicy, SpurtEnded, SpurtStarted
@@ -101,12 +102,12 @@ class NeverWarm(Recorded):
 class Sink:
     """All that a track was told, in order."""
 
-    events: list[Heard | TrackEvent] = field(default_factory=list)
+    events: list[HearingEvent | TrackEvent] = field(default_factory=list)
 
-    def heard(self, event: Heard) -> None:
+    def heard(self, event: HearingEvent) -> None:
         self.events.append(event)
 
-    def said(self, events: list[TrackEvent]) -> None:
+    def said(self, events: Sequence[TrackEvent]) -> None:
         self.events += events
 
     def of(self, *kinds: type[Any]) -> list[Any]:
@@ -117,26 +118,39 @@ class Sink:
         told = self.of(Word, Flushed, SpurtStarted, SpurtEnded)
         return [e.text if isinstance(e, Word) else type(e).__name__ for e in told]
 
-    async def hears(self, *events: Heard | TrackEvent) -> None:
+    async def hears(self, *events: HearingEvent | TrackEvent) -> None:
         await until(lambda: all(event in self.events for event in events))
 
 
 class Bench:
     """An engine with a scripted model, and its metrics."""
 
-    def __init__(self, model: ScriptedModel | None = None, config: Config | None = None) -> None:
+    def __init__(
+        self,
+        model: ScriptedModel | None = None,
+        config: Config | None = None,
+        *,
+        by_hand: bool = False,
+        most_waiting: int = 1_000,
+    ) -> None:
+        """`by_hand`: the engine takes its turns when told to, on the caller's thread."""
         self.clock = Clock()
         self.metrics = Metrics()
         self.model = model or Recorded(lanes=4, delay_frames=2, step_work=self.clock.step)
-        self.engine = Engine(self.model, config or Config(), self.metrics, self.clock)
+        post: Post | None = (lambda call: call()) if by_hand else None
+        self.engine = Engine(
+            self.model, config or Config(), self.metrics, self.clock, post=post, most_waiting=most_waiting
+        )
 
     def open(self, sink: Sink, room: str = "room", *, drops: bool = True) -> int:
         """A track from which however little comes, its spurts are not taken to have ended."""
-        return self.engine.open(room, decoder_for("pcm_f32le", SAMPLE_RATE, 1), sink, Pace(drops, held=True))
+        track = self.engine.open(room, Codec("pcm_f32le", SAMPLE_RATE), sink, drops=drops)
+        self.engine.tell(SenderHeld(track))
+        return track
 
     def speak(self, track: int, frames: Iterable[Pcm]) -> None:
         for frame in frames:
-            self.engine.tell(Sound(track, Packet(pcm_f32le(frame), 0.0)))
+            self.engine.tell(PacketArrived(track, Packet(pcm_f32le(frame), 0.0)))
 
     def metric(self, name: str) -> float | None:
         return self.metrics.registry.get_sample_value(f"captions_{name}")
@@ -304,7 +318,7 @@ async def test_words_reach_the_sink_of_the_track_that_said_them() -> None:
             for track, frame in zip(tracks, frames, strict=True):
                 bench.speak(track, [frame])
         for track in tracks:
-            bench.engine.tell(Finish(track, f"end of {track}"))
+            bench.engine.tell(AudioEnded(track, f"end of {track}"))
         for track, sink in zip(tracks, sinks, strict=True):
             await sink.hears(Flushed(f"end of {track}"))
         assert [[word.text for word in sink.of(Word)] for sink in sinks] == [
@@ -320,7 +334,7 @@ async def test_a_flush_is_answered_behind_the_words_it_bounds() -> None:
         sink = Sink()
         track = bench.open(sink)
         bench.speak(track, saying(11, 12))
-        bench.engine.tell(Flush(track, "f"))
+        bench.engine.tell(FlushAsked(track, "f"))
         await sink.hears(Flushed("f"))
         told = [e.text if isinstance(e, Word) else e for e in sink.of(Word, Flushed)]
         assert told == ["w11", "w12", Flushed("f")]
@@ -363,7 +377,7 @@ async def test_a_track_opened_after_another_hears_nothing_of_it() -> None:
         bench.engine.close(track)
         track = bench.open(comes)
         bench.speak(track, saying(12))
-        bench.engine.tell(Finish(track, "end"))
+        bench.engine.tell(AudioEnded(track, "end"))
         model.may_speak.set()
         await comes.hears(Flushed("end"))
         assert comes.outline() == ["SpurtStarted", "SpurtEnded", "w12", "Flushed", "Flushed"]
@@ -390,21 +404,46 @@ async def test_whether_silence_is_skipped_is_configured(skips: bool, heard: int)
         sink = Sink()
         track = bench.open(sink)
         bench.speak(track, silence(30))
-        bench.engine.tell(Flush(track, "f"))
+        bench.engine.tell(FlushAsked(track, "f"))
         await sink.hears(Flushed("f"))
         assert len(sink.of(Arrived)) == heard
 
 
 async def test_audio_for_which_the_model_has_no_room_is_told_as_a_gap() -> None:
-    async with running() as bench:
-        bench.engine._runner._max_orders = 0
-        sink = Sink()
-        track = bench.open(sink)
-        bench.speak(track, saying(11))
-        bench.engine.tell(Flush(track, "f"))
-        await sink.hears(Flushed("f"), Gap(2 * FRAME_SAMPLES, 3 * FRAME_SAMPLES, "overload"))
-        assert sink.of(Gap) == [Gap(n * FRAME_SAMPLES, (n + 1) * FRAME_SAMPLES, "overload") for n in range(3)]
-        assert sink.of(Word) == []
+    bench = Bench(by_hand=True, most_waiting=1)
+    sink = Sink()
+    track = bench.open(sink)
+    bench.engine.turn()
+    bench.speak(track, [np.concatenate(saying(11, 12))])
+    bench.engine.turn()
+    assert sink.of(Gap) == [Gap(n * FRAME_SAMPLES, (n + 1) * FRAME_SAMPLES, "overload") for n in range(1, 6)]
+
+
+async def test_audio_for_which_the_listener_has_no_room_is_refused_and_nothing_else_is() -> None:
+    bench = Bench(by_hand=True, most_waiting=2)
+    sink = Sink()
+    track = bench.open(sink)
+    packet = PacketArrived(track, Packet(pcm_f32le(silence(1)[0]), 0.0))
+    assert [bench.engine.tell(packet), bench.engine.tell(FlushAsked(track, "f"))] == [False, True]
+    bench.engine.turn()
+    assert (sink.of(Arrived), sink.of(Flushed)) == ([], [Flushed("f")])
+    assert bench.engine.tell(packet)
+    bench.engine.turn()
+    assert len(sink.of(Arrived)) == 1
+
+
+async def test_a_census_counts_what_each_part_holds() -> None:
+    bench = Bench(by_hand=True)
+    tracks = [bench.open(Sink()), bench.open(Sink())]
+    bench.speak(tracks[0], saying(11, 12))
+    bench.engine.turn()
+    assert bench.engine.census() == EngineCensus(
+        tracks=2, listened_tracks=2, detector_streams=2, scheduled_tracks=2, lanes_in_use=1
+    )
+    for track in tracks:
+        bench.engine.close(track)
+    bench.engine.turn()
+    assert bench.engine.census() == EngineCensus(0, 0, 0, 0, 0)
 
 
 # When the model fails
@@ -419,7 +458,7 @@ async def test_a_model_that_fails_is_told_to_every_track_and_to_whoever_asks() -
         for sink in sinks:
             await sink.hears(failed)
         assert bench.engine.failed
-        bench.engine.tell(Finish(tracks[0], "end"))
+        bench.engine.tell(AudioEnded(tracks[0], "end"))
         await sinks[0].hears(Flushed("end"))
         assert sinks[0].of(ModelFailed) == sinks[1].of(ModelFailed) == [failed]
 
@@ -443,7 +482,7 @@ async def test_steps_and_lane_waits_are_counted() -> None:
         for sink in sinks:
             track = bench.open(sink)
             bench.speak(track, saying(11, 12))
-            bench.engine.tell(Finish(track, "end"))
+            bench.engine.tell(AudioEnded(track, "end"))
         for sink in sinks:
             await sink.hears(Flushed("end"))
         stepped = bench.clock.stepped
@@ -485,6 +524,6 @@ async def test_a_lane_that_is_reset_because_it_fell_silent_is_counted() -> None:
         sink = Sink()
         track = bench.open(sink)
         bench.speak(track, saying(11, 12, 13, 14))
-        bench.engine.tell(Finish(track, "end"))
+        bench.engine.tell(AudioEnded(track, "end"))
         await sink.hears(Flushed("end"))
         assert bench.metric("stalls_total") == 1

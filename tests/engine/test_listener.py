@@ -13,26 +13,32 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from captions.engine.listener import (
-    STALL_MARGIN_S,
+from captions.engine.listener import STALL_MARGIN_S, Listener
+from captions.engine.orders import (
     Arrived,
+    AudioEnded,
     BadAudio,
-    Close,
-    Finish,
-    Flush,
-    Heard,
+    CloseTrack,
+    EndSpeech,
+    FlushAsked,
+    FlushTrack,
+    HearingEvent,
     Impaired,
-    Listener,
-    Mute,
     Notice,
-    Open,
-    Pace,
-    Sound,
+    OpenTrack,
+    Order,
+    PacketArrived,
+    PushFrame,
+    SenderHeld,
+    SenderReleased,
+    StartSpeech,
     Taken,
+    TrackClosed,
+    TrackMuted,
+    TrackOpened,
     Turn,
 )
-from captions.engine.runner import CloseTrack, FlushTrack, OpenTrack, Order, PushFrame, Speech
-from captions.stream.decode import decoder_for
+from captions.stream.codec import Codec
 from captions.stream.ear import CHUNK_SPAN
 from captions.stream.opus import OPUS_CLOCK, OpusEncoder
 from captions.stream.timeline import Packet
@@ -48,8 +54,6 @@ PACKET = 480
 """20 ms, of which four make a frame."""
 
 PATIENCE_S = 30.0
-
-LIVE = Pace(drops=True)
 
 
 class Loudness(SileroVad):
@@ -114,12 +118,13 @@ class Bench:
 
     def hear(self, *notices: Notice, at: float | None = None) -> Turn:
         self.now = self.now if at is None else at
-        self.listener.tell(notices)
+        for notice in notices:
+            self.listener.tell(notice)
         return self.listener.turn()
 
 
-def opened(track: int = 1, pace: Pace = LIVE) -> Open:
-    return Open(track, "room", decoder_for("pcm_f32le", SAMPLE_RATE, 1), pace)
+def opened(track: int = 1, *, drops: bool = True) -> TrackOpened:
+    return TrackOpened(track, "room", Codec("pcm_f32le", SAMPLE_RATE), drops)
 
 
 def said(level: float, samples: int = FRAME_SAMPLES) -> bytes:
@@ -128,7 +133,7 @@ def said(level: float, samples: int = FRAME_SAMPLES) -> bytes:
 
 def sounds(track: int, *levels: float, first: int = 0) -> list[Notice]:
     """Frames of constant loudness, each in one packet, the first of them frame number `first`."""
-    return [Sound(track, Packet(said(level), (first + n) * FRAME_S)) for n, level in enumerate(levels)]
+    return [PacketArrived(track, Packet(said(level), (first + n) * FRAME_S)) for n, level in enumerate(levels)]
 
 
 def loud(track: int, frames: int, first: int = 0) -> list[Notice]:
@@ -142,7 +147,7 @@ def silent(track: int, frames: int, first: int = 0) -> list[Notice]:
 def spoken(start_s: float, end_s: float) -> list[Notice]:
     """The reader's voice on track 1, in packets of 20 ms."""
     blocks = dickens(start_s, end_s).astype("<f4").reshape(-1, PACKET)
-    return [Sound(1, Packet(block.tobytes(), n / 50)) for n, block in enumerate(blocks)]
+    return [PacketArrived(1, Packet(block.tobytes(), n / 50)) for n, block in enumerate(blocks)]
 
 
 def outline(orders: Iterable[Order]) -> list[Outline]:
@@ -158,7 +163,7 @@ def starts(turn: Turn) -> list[tuple[int, int]]:
     return [(o.track, o.frame.start // FRAME_SAMPLES) for o in turn.orders if isinstance(o, PushFrame)]
 
 
-def news(turn: Turn, track: int = 1) -> list[Heard]:
+def news(turn: Turn, track: int = 1) -> list[HearingEvent]:
     """What a track is told, but for the arrivals."""
     return [heard for to, heard in turn.heard if to == track and not isinstance(heard, Arrived)]
 
@@ -175,16 +180,16 @@ def taken(turns: Iterable[Turn]) -> int:
 
 
 def test_a_track_is_told_to_the_model_and_to_its_connection_in_the_order_in_which_it_was_heard() -> None:
-    turn = Bench().hear(opened(), *loud(1, 2), *silent(1, 2, first=2), Flush(1, "f"), Close(1))
+    turn = Bench().hear(opened(), *loud(1, 2), *silent(1, 2, first=2), FlushAsked(1, "f"), TrackClosed(1))
     frame = FRAME_SAMPLES
     assert outline(turn.orders) == [
         OpenTrack(1, "room", drops=True),
         Pushed(1, 0, 0.0),
-        Speech(1, True),
+        StartSpeech(1),
         Pushed(1, frame, FRAME_S),
         Pushed(1, 2 * frame, 2 * FRAME_S),
         Pushed(1, 3 * frame, 3 * FRAME_S),
-        Speech(1, False, ended_at=2 * frame),
+        EndSpeech(1, at=2 * frame),
         FlushTrack(1, "f"),
         CloseTrack(1),
     ]
@@ -208,7 +213,7 @@ def test_a_turn_of_which_nothing_came_is_empty() -> None:
 def test_a_frame_is_the_audio_of_its_packets() -> None:
     bench = Bench()
     levels = (0.1, 0.2, 0.3, 0.4)
-    turn = bench.hear(opened(), *(Sound(1, Packet(said(level, PACKET), 0.0)) for level in levels))
+    turn = bench.hear(opened(), *(PacketArrived(1, Packet(said(level, PACKET), 0.0)) for level in levels))
     (frame,) = frames_of([turn])
     np.testing.assert_array_equal(frame.pcm, np.repeat(np.array(levels, np.float32), PACKET))
 
@@ -245,11 +250,11 @@ def test_real_speech_has_the_same_spurts_whether_silence_is_skipped_or_decoded()
     room_noise = np.random.default_rng(0).normal(0, 2e-4, 5 * OPUS_CLOCK).astype(np.float32)
     encoder = OpusEncoder()
     blocks = np.concatenate([speech, room_noise, speech]).reshape(-1, OPUS_CLOCK // 50)
-    packets = [Sound(1, Packet(encoder.encode(block), n / 50)) for n, block in enumerate(blocks)]
+    packets = [PacketArrived(1, Packet(encoder.encode(block), n / 50)) for n, block in enumerate(blocks)]
 
-    def heard(*, skips_silence: bool) -> tuple[list[Heard], int]:
+    def heard(*, skips_silence: bool) -> tuple[list[HearingEvent], int]:
         bench = Bench(SileroVad(), hangover_s=0.4, skips_silence=skips_silence)
-        bench.hear(Open(1, "room", decoder_for("opus", OPUS_CLOCK, 1), LIVE))
+        bench.hear(TrackOpened(1, "room", Codec("opus", OPUS_CLOCK, 1), drops=True))
         turns = [bench.hear(packet) for packet in packets]
         return [spurt for turn in turns for spurt in news(turn)], len(frames_of(turns))
 
@@ -270,8 +275,10 @@ def test_a_voice_that_ended_does_not_make_the_detector_hear_another() -> None:
 
 def test_silence_nobody_sent_ends_the_spurt_where_the_voice_ended() -> None:
     bench = Bench()
-    bench.hear(opened(), *(Sound(1, Packet(said(0.5), n * FRAME_S, None, n, n * FRAME_SAMPLES)) for n in range(4)))
-    turn = bench.hear(Sound(1, Packet(said(0.0), 5.0, None, 4, 5 * SAMPLE_RATE)))
+    bench.hear(
+        opened(), *(PacketArrived(1, Packet(said(0.5), n * FRAME_S, None, n, n * FRAME_SAMPLES)) for n in range(4))
+    )
+    turn = bench.hear(PacketArrived(1, Packet(said(0.0), 5.0, None, 4, 5 * SAMPLE_RATE)))
     (ended,) = news(turn)
     assert isinstance(ended, SpurtEnded)
     assert abs(ended.at - 4 * FRAME_SAMPLES) < CHUNK_SPAN
@@ -282,30 +289,32 @@ def test_silence_nobody_sent_ends_the_spurt_where_the_voice_ended() -> None:
 
 def test_a_flush_finishes_the_frame_under_way_and_the_clock_goes_on_where_the_audio_ended() -> None:
     bench = Bench()
-    bench.hear(opened(), Sound(1, Packet(said(0.5, 3 * PACKET), 1.0)))
-    turn = bench.hear(Flush(1, "f"), at=2.0)
+    bench.hear(opened(), PacketArrived(1, Packet(said(0.5, 3 * PACKET), 1.0)))
+    turn = bench.hear(FlushAsked(1, "f"), at=2.0)
     assert outline(turn.orders) == [Pushed(1, 0, 2.0), FlushTrack(1, "f")]
     (frame,) = frames_of([turn])
     assert (frame.pcm[: 3 * PACKET] == 0.5).all()
     assert not frame.pcm[3 * PACKET :].any()
-    later = bench.hear(Sound(1, Packet(said(0.0), 3.0)))
-    assert outline(later.orders) == [Pushed(1, 3 * PACKET, 3.0), Speech(1, True)], "the detector heard it, too"
+    later = bench.hear(PacketArrived(1, Packet(said(0.0), 3.0)))
+    assert outline(later.orders) == [Pushed(1, 3 * PACKET, 3.0), StartSpeech(1)], "the detector heard it, too"
 
 
 def test_a_flush_behind_a_whole_frame_adds_no_silence_and_does_not_end_the_spurt() -> None:
     bench = Bench()
-    turn = bench.hear(opened(), *loud(1, 2), Flush(1, "f"))
+    turn = bench.hear(opened(), *loud(1, 2), FlushAsked(1, "f"))
     assert outline(turn.orders)[-2:] == [Pushed(1, FRAME_SAMPLES, FRAME_S), FlushTrack(1, "f")]
     assert news(turn) == [SpurtStarted(0)]
 
 
 def test_flushes_and_audio_of_one_turn_keep_their_order() -> None:
-    turn = Bench().hear(opened(), Flush(1, "a"), *loud(1, 1), Flush(1, "b"), Flush(1, "c"), *loud(1, 1, first=1))
+    turn = Bench().hear(
+        opened(), FlushAsked(1, "a"), *loud(1, 1), FlushAsked(1, "b"), FlushAsked(1, "c"), *loud(1, 1, first=1)
+    )
     assert outline(turn.orders) == [
         OpenTrack(1, "room", drops=True),
         FlushTrack(1, "a"),
         Pushed(1, 0, 0.0),
-        Speech(1, True),
+        StartSpeech(1),
         FlushTrack(1, "b"),
         FlushTrack(1, "c"),
         Pushed(1, FRAME_SAMPLES, FRAME_S),
@@ -314,12 +323,12 @@ def test_flushes_and_audio_of_one_turn_keep_their_order() -> None:
 
 def test_finishing_pushes_what_there_is_ends_the_spurt_where_the_audio_ended_and_flushes() -> None:
     bench = Bench()
-    bench.hear(opened(), *loud(1, 2), Sound(1, Packet(said(0.5, PACKET), 0.2)))
-    turn = bench.hear(Finish(1, "end"), at=9.0)
+    bench.hear(opened(), *loud(1, 2), PacketArrived(1, Packet(said(0.5, PACKET), 0.2)))
+    turn = bench.hear(AudioEnded(1, "end"), at=9.0)
     audio_end = 2 * FRAME_SAMPLES + PACKET
     assert outline(turn.orders) == [
         Pushed(1, 2 * FRAME_SAMPLES, 9.0),
-        Speech(1, False, ended_at=audio_end),
+        EndSpeech(1, at=audio_end),
         FlushTrack(1, "end"),
     ]
     assert turn.heard == [(1, SpurtEnded(audio_end))]
@@ -328,28 +337,28 @@ def test_finishing_pushes_what_there_is_ends_the_spurt_where_the_audio_ended_and
 def test_finishing_in_silence_is_a_flush() -> None:
     bench = Bench()
     bench.hear(opened(), *silent(1, 2))
-    assert bench.hear(Finish(1, "end")) == Turn([FlushTrack(1, "end")], [])
+    assert bench.hear(AudioEnded(1, "end")) == Turn([FlushTrack(1, "end")], [])
 
 
 def test_muting_ends_the_spurt_where_the_audio_ended_and_leaves_the_frame_under_way() -> None:
     bench = Bench()
-    bench.hear(opened(), *loud(1, 2), Sound(1, Packet(said(0.5, PACKET), 0.2)))
+    bench.hear(opened(), *loud(1, 2), PacketArrived(1, Packet(said(0.5, PACKET), 0.2)))
     audio_end = 2 * FRAME_SAMPLES + PACKET
-    assert bench.hear(Mute(1)) == Turn([Speech(1, False, ended_at=audio_end)], [(1, SpurtEnded(audio_end))])
-    assert bench.hear(Mute(1)) == Turn([], [])
+    assert bench.hear(TrackMuted(1)) == Turn([EndSpeech(1, at=audio_end)], [(1, SpurtEnded(audio_end))])
+    assert bench.hear(TrackMuted(1)) == Turn([], [])
 
 
 def test_muting_in_the_hangover_ends_the_spurt_where_the_voice_fell() -> None:
     bench = Bench()
     bench.hear(opened(), *loud(1, 2), *silent(1, 1, first=2))
-    assert bench.hear(Mute(1)) == Turn([Speech(1, False, 2 * FRAME_SAMPLES)], [(1, SpurtEnded(2 * FRAME_SAMPLES))])
+    assert bench.hear(TrackMuted(1)) == Turn([EndSpeech(1, 2 * FRAME_SAMPLES)], [(1, SpurtEnded(2 * FRAME_SAMPLES))])
 
 
 def test_speech_behind_a_mute_is_a_new_spurt_to_a_detector_that_starts_afresh() -> None:
     bench = Bench()
     bench.hear(opened(), *loud(1, 2))
     assert bench.vad.resets == []
-    turn = bench.hear(Mute(1), *silent(1, 2, first=2), *loud(1, 2, first=4))
+    turn = bench.hear(TrackMuted(1), *silent(1, 2, first=2), *loud(1, 2, first=4))
     assert bench.vad.resets == [0]
     assert news(turn) == [SpurtEnded(2 * FRAME_SAMPLES), SpurtStarted(4 * FRAME_SAMPLES)]
 
@@ -363,17 +372,15 @@ def test_a_track_from_which_nothing_comes_in_mid_spurt_is_ended_after_the_hangov
     stalled_at = 2 * FRAME_S + HANGOVER_S + STALL_MARGIN_S
     assert bench.hear(at=stalled_at - 0.001) == Turn([], [])
     end = 3 * FRAME_SAMPLES
-    assert bench.hear(at=stalled_at + 0.001) == Turn([Speech(1, False, ended_at=end)], [(1, SpurtEnded(end))])
+    assert bench.hear(at=stalled_at + 0.001) == Turn([EndSpeech(1, at=end)], [(1, SpurtEnded(end))])
     assert bench.hear(at=stalled_at + 100.0) == Turn([], [])
 
 
 def test_a_track_that_is_held_back_is_not_taken_to_have_ended_until_it_is_let_go() -> None:
     bench = Bench()
-    pace = Pace(drops=False, held=True)
-    bench.hear(opened(pace=pace), *loud(1, 3))
+    bench.hear(opened(drops=False), *loud(1, 3), SenderHeld(1))
     assert bench.hear(at=100.0) == Turn([], [])
-    pace.held = False
-    assert news(bench.hear()) == [SpurtEnded(3 * FRAME_SAMPLES)]
+    assert news(bench.hear(SenderReleased(1))) == [SpurtEnded(3 * FRAME_SAMPLES)]
 
 
 def test_a_silent_track_from_which_nothing_comes_is_left_alone() -> None:
@@ -406,7 +413,7 @@ def test_a_flood_of_a_track_that_drops_loses_its_oldest_audio_and_is_told_so() -
     assert outline(turn.orders) == [
         OpenTrack(1, "room", drops=True),
         Pushed(1, 2 * frame, 2 * FRAME_S),
-        Speech(1, True),
+        StartSpeech(1),
         Pushed(1, 3 * frame, 3 * FRAME_S),
         Pushed(1, 4 * frame, 4 * FRAME_S),
     ]
@@ -437,7 +444,7 @@ def test_a_flood_does_not_hold_up_another_track() -> None:
 
 def test_a_flood_of_a_track_that_does_not_drop_is_heard_whole_and_told_as_it_is_taken() -> None:
     bench = Bench(max_pending_packets=2)
-    turn = bench.hear(opened(pace=Pace(drops=False)), *loud(1, 4))
+    turn = bench.hear(opened(drops=False), *loud(1, 4))
     frame = FRAME_SAMPLES
     assert turn.orders[0] == OpenTrack(1, "room", drops=False)
     assert starts(turn) == [(1, 0), (1, 1), (1, 2), (1, 3)]
@@ -451,19 +458,19 @@ def test_a_flood_of_a_track_that_does_not_drop_is_heard_whole_and_told_as_it_is_
 
 
 def test_of_a_packet_that_fills_no_frame_what_was_taken_is_told_at_once() -> None:
-    turn = Bench().hear(opened(pace=Pace(drops=False)), Sound(1, Packet(said(0.5, PACKET), 0.0)))
+    turn = Bench().hear(opened(drops=False), PacketArrived(1, Packet(said(0.5, PACKET), 0.0)))
     assert news(turn) == [Taken(PACKET, pushed_to=0)]
 
 
 def test_what_is_taken_adds_up_to_all_that_was_sent_whatever_became_of_it() -> None:
-    """Heard, late, repeated, restarted, damaged or slept through."""
+    """HearingEvent, late, repeated, restarted, damaged or slept through."""
     numbers = [0, 1, 2, 2, 5, 5, 4, 3, *range(6, 60), 10, 58, *range(61, 70), *range(30_000, 30_010)]
     packets = [Packet(said(0.5, PACKET), n / 50, None, n, n * PACKET) for n in numbers]
     packets += [Packet(said(np.nan, PACKET), n / 50, None, n, n * PACKET) for n in range(30_010, 30_020)]
     packets += [Packet(said(0.0, PACKET), n / 50, None, n, n * PACKET) for n in range(30_020, 30_100)]
     bench = Bench()
-    turns = [bench.hear(opened(pace=Pace(drops=False)))]
-    turns += [bench.hear(Sound(1, packet)) for packet in packets]
+    turns = [bench.hear(opened(drops=False))]
+    turns += [bench.hear(PacketArrived(1, packet)) for packet in packets]
     assert taken(turns) == len(packets) * PACKET
 
 
@@ -476,14 +483,14 @@ def test_a_track_that_drops_is_not_told_what_was_taken() -> None:
 
 
 def test_what_is_no_audio_is_told_and_the_track_goes_on() -> None:
-    damaged = Sound(1, Packet(b"abc", 0.08))
+    damaged = PacketArrived(1, Packet(b"abc", 0.08))
     turn = Bench().hear(opened(), *loud(1, 1), damaged, *loud(1, 2, first=2))
     assert starts(turn) == [(1, 0), (1, 1), (1, 2)]
     assert news(turn) == [SpurtStarted(0), BadAudio("3 bytes are not a whole number of 4-byte samples")]
 
 
 def test_bad_audio_of_one_track_is_told_to_no_other() -> None:
-    turn = Bench().hear(opened(1), opened(2), Sound(1, Packet(b"abc", 0.0)), *loud(2, 1))
+    turn = Bench().hear(opened(1), opened(2), PacketArrived(1, Packet(b"abc", 0.0)), *loud(2, 1))
     assert news(turn, 1) == [BadAudio("3 bytes are not a whole number of 4-byte samples")]
     assert news(turn, 2) == [SpurtStarted(0)]
 
@@ -500,11 +507,11 @@ def opus_packets(count: int) -> list[Packet]:
 def hear_opus(packets: Iterable[Packet]) -> list[Turn]:
     """A turn a packet."""
     bench = Bench()
-    bench.hear(Open(1, "room", decoder_for("opus", OPUS_CLOCK, 1), LIVE))
-    return [bench.hear(Sound(1, packet)) for packet in packets]
+    bench.hear(TrackOpened(1, "room", Codec("opus", OPUS_CLOCK, 1), drops=True))
+    return [bench.hear(PacketArrived(1, packet)) for packet in packets]
 
 
-def impairments(turns: Iterable[Turn]) -> list[Heard]:
+def impairments(turns: Iterable[Turn]) -> list[HearingEvent]:
     return [heard for turn in turns for heard in news(turn) if isinstance(heard, Impaired)]
 
 
@@ -545,11 +552,11 @@ def test_a_damaged_opus_packet_is_told_and_covered_up_and_the_clock_goes_on() ->
 
 def test_arrivals_cover_the_audio_and_carry_the_moments_of_its_packets() -> None:
     turn = Bench().hear(
-        Open(1, "room", decoder_for("pcm_s16le", 16_000, 2), LIVE),
-        Sound(1, Packet(np.full(2 * 320, 9_000, "<i2").tobytes(), 5.0, captured_at=70.0)),
-        Sound(1, Packet(np.full(2 * 160, 9_000, "<i2").tobytes(), 5.25, captured_at=70.02)),
-        Sound(1, Packet(np.full(2 * 1, 9_000, "<i2").tobytes(), 5.5)),
-        Sound(1, Packet(np.full(2 * 1, 9_000, "<i2").tobytes(), 5.75)),
+        TrackOpened(1, "room", Codec("pcm_s16le", 16_000, 2), drops=True),
+        PacketArrived(1, Packet(np.full(2 * 320, 9_000, "<i2").tobytes(), 5.0, captured_at=70.0)),
+        PacketArrived(1, Packet(np.full(2 * 160, 9_000, "<i2").tobytes(), 5.25, captured_at=70.02)),
+        PacketArrived(1, Packet(np.full(2 * 1, 9_000, "<i2").tobytes(), 5.5)),
+        PacketArrived(1, Packet(np.full(2 * 1, 9_000, "<i2").tobytes(), 5.75)),
     )
     assert turn.heard == [
         (1, Arrived(0, 480, 5.0, 70.0)),
@@ -576,9 +583,9 @@ def test_a_voice_that_wakes_its_track_has_arrivals_from_the_second_before() -> N
 # Several tracks
 
 
-def rtp(seq: int, at_s: float, level: float) -> Sound:
+def rtp(seq: int, at_s: float, level: float) -> PacketArrived:
     """20 ms with a sequence number, sent at that moment."""
-    return Sound(1, Packet(said(level, PACKET), at_s, None, seq, round(at_s * 24_000)))
+    return PacketArrived(1, Packet(said(level, PACKET), at_s, None, seq, round(at_s * 24_000)))
 
 
 def spurts(*turns: Turn) -> list[SpurtStarted | SpurtEnded]:
@@ -619,7 +626,7 @@ def test_a_flood_of_a_track_that_has_just_woken_up_loses_its_oldest_audio_and_ke
 
 def test_what_is_dropped_takes_the_frame_under_way_with_it_and_both_are_told() -> None:
     bench = Bench(max_pending_packets=1)
-    bench.hear(opened(), Sound(1, Packet(said(0.5, 3 * PACKET), 0.0)))
+    bench.hear(opened(), PacketArrived(1, Packet(said(0.5, 3 * PACKET), 0.0)))
     turn = bench.hear(*loud(1, 2))
     assert [one for one in news(turn) if isinstance(one, Gap)] == [Gap(0, 3 * PACKET + FRAME_SAMPLES, "overload")]
 
@@ -628,7 +635,7 @@ def test_flushes_in_mid_frame_do_not_move_what_the_detector_hears() -> None:
     bench = Bench()
     bench.hear(opened())
     for number in range(20):
-        bench.hear(Sound(1, Packet(said(0.0, PACKET), number / 50)), Flush(1, "f"))
+        bench.hear(PacketArrived(1, Packet(said(0.0, PACKET), number / 50)), FlushAsked(1, "f"))
     starts_at, ends_at = [one.at for one in spurts(bench.hear(*loud(1, 4), *silent(1, 4)))]
     assert abs(starts_at - 20 * PACKET) <= CHUNK_SPAN
     assert abs(ends_at - (20 * PACKET + 4 * FRAME_SAMPLES)) <= CHUNK_SPAN
@@ -636,26 +643,28 @@ def test_flushes_in_mid_frame_do_not_move_what_the_detector_hears() -> None:
 
 def test_at_the_end_what_waits_for_a_lost_packet_is_heard() -> None:
     packets = [rtp(seq, seq / 50, 0.5) for seq in (0, 1, 2, 4, 5, 6)]
-    turn = Bench().hear(opened(pace=Pace(False)), *packets, Finish(1, "x"))
+    turn = Bench().hear(opened(drops=False), *packets, AudioEnded(1, "x"))
     assert taken([turn]) == 6 * PACKET
     assert frames_of([turn])[-1].end >= 7 * PACKET
 
 
 @pytest.mark.parametrize(
-    "notice", [*loud(9, 1), Mute(9), Flush(9, "f"), Finish(9, "f"), Close(9)], ids=lambda n: type(n).__name__
+    "notice",
+    [*loud(9, 1), TrackMuted(9), FlushAsked(9, "f"), AudioEnded(9, "f"), TrackClosed(9)],
+    ids=lambda n: type(n).__name__,
 )
 def test_tracks_that_are_closed_or_never_were_are_ignored(notice: Notice) -> None:
     never, closed = Bench(), Bench()
     never.hear(opened(1))
     assert never.hear(notice) == Turn([], [])
-    closed.hear(opened(9), *loud(9, 2), Close(9))
+    closed.hear(opened(9), *loud(9, 2), TrackClosed(9))
     assert closed.hear(notice, at=100.0) == Turn([], [])
     assert closed.vad.closed == [0]
 
 
 def test_a_track_closed_in_the_turn_it_spoke_in_is_heard_first() -> None:
-    turn = Bench().hear(opened(), *loud(1, 1), Close(1), *loud(1, 1, first=1))
-    assert outline(turn.orders) == [OpenTrack(1, "room", True), Pushed(1, 0, 0.0), Speech(1, True), CloseTrack(1)]
+    turn = Bench().hear(opened(), *loud(1, 1), TrackClosed(1), *loud(1, 1, first=1))
+    assert outline(turn.orders) == [OpenTrack(1, "room", True), Pushed(1, 0, 0.0), StartSpeech(1), CloseTrack(1)]
 
 
 def test_the_tracks_of_a_round_share_the_detectors_calls() -> None:
@@ -675,10 +684,10 @@ def test_each_track_has_its_own_spurts() -> None:
     turn = bench.hear(*loud(1, 2), *silent(1, 2, first=2), *silent(2, 2), *loud(2, 2, first=2))
     frame = FRAME_SAMPLES
     assert (news(turn, 1), news(turn, 2)) == ([SpurtStarted(0), SpurtEnded(2 * frame)], [SpurtStarted(2 * frame)])
-    assert [order for order in turn.orders if isinstance(order, Speech)] == [
-        Speech(1, True),
-        Speech(2, True),
-        Speech(1, False, ended_at=2 * frame),
+    assert [order for order in turn.orders if isinstance(order, StartSpeech | EndSpeech)] == [
+        StartSpeech(1),
+        StartSpeech(2),
+        EndSpeech(1, at=2 * frame),
     ]
 
 
@@ -688,8 +697,9 @@ def test_each_track_has_its_own_spurts() -> None:
 def test_the_thread_delivers_what_it_is_told_and_ends_a_stalled_spurt_by_itself() -> None:
     bench = Bench()
     bench.listener.start()
-    bench.listener.tell([opened(), *loud(1, 2)])
-    heard: list[Heard] = []
+    for notice in (opened(), *loud(1, 2)):
+        bench.listener.tell(notice)
+    heard: list[HearingEvent] = []
     while SpurtStarted(0) not in heard or len(heard) < 3:
         heard += [event for _, event in bench.turns.get(timeout=PATIENCE_S).heard]
     assert heard == [
@@ -699,6 +709,6 @@ def test_the_thread_delivers_what_it_is_told_and_ends_a_stalled_spurt_by_itself(
     ]
     bench.now = 100.0
     end = 2 * FRAME_SAMPLES
-    assert bench.turns.get(timeout=PATIENCE_S) == Turn([Speech(1, False, ended_at=end)], [(1, SpurtEnded(end))])
+    assert bench.turns.get(timeout=PATIENCE_S) == Turn([EndSpeech(1, at=end)], [(1, SpurtEnded(end))])
     bench.listener.stop()
     assert bench.turns.empty()

@@ -9,17 +9,18 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from captions.engine.runner import (
+from captions.engine.orders import (
     CloseTrack,
+    EndSpeech,
     FlushTrack,
     OpenTrack,
     Order,
     PushFrame,
-    Results,
-    Runner,
-    Speech,
+    StartSpeech,
     StepReport,
+    StepResults,
 )
+from captions.engine.runner import Runner
 from captions.models.model import Batch, LaneOutput, LanePause, LaneTentative, LaneWord, LaneWordEnd, ModelError
 from captions.models.scheduler import LanePolicy, Scheduler
 from captions.models.scripted import ScriptedModel, spoken_frame
@@ -79,7 +80,7 @@ class Bench:
     prefix_frames: int = 0
     feeds_silence: bool = False
     clock: Clock = field(default_factory=Clock)
-    results: list[Results] = field(default_factory=list)
+    results: list[StepResults] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.model = Failing(self.lanes, self.delay_frames, self.prefix_frames, self.feeds_silence, self.clock.step)
@@ -120,17 +121,15 @@ def spurt(track: int, first: int, words: Sequence[int]) -> list[Order]:
     return [
         push(track, first),
         push(track, first + 1, spoken_frame(words[0])),
-        Speech(track, True),
+        StartSpeech(track),
         *(push(track, first + 2 + n, spoken_frame(word)) for n, word in enumerate(words[1:])),
-        Speech(track, False),
+        EndSpeech(track),
     ]
 
 
 def test_words_come_on_the_tracks_clock_with_their_moments_and_the_flush_behind_them() -> None:
     bench = Bench(delay_frames=2)
-    bench.tell(
-        OpenTrack(7, "room", True), push(7, 30, spoken_frame(5), arrived_at=99.9), Speech(7, True), Speech(7, False)
-    )
+    bench.tell(OpenTrack(7, "room", True), push(7, 30, spoken_frame(5), arrived_at=99.9), StartSpeech(7), EndSpeech(7))
     given_at = 100.0 + 2 * STEP_S
     assert bench.events() == [
         (
@@ -190,9 +189,9 @@ def test_of_200_spurts_after_ten_seconds_of_silence_and_a_handover_none_loses_it
             voiced = spoken_frame(words[at - 5]) if 0 <= at - 5 < len(words) else QUIET
             orders: list[Order] = [push(track, number + at, voiced if track == speaker else QUIET) for track in tracks]
             if at == 6:
-                orders.append(Speech(speaker, True))
+                orders.append(StartSpeech(speaker))
             if at == 5 + len(words) + 4:
-                orders.append(Speech(speaker, False))
+                orders.append(EndSpeech(speaker))
             bench.clock.now = max(bench.clock.now, 100.0 + (number + at) * FRAME_S)
             bench.tell(*orders)
         number += 30
@@ -216,7 +215,7 @@ def test_more_speakers_than_lanes_all_come_through_late_but_whole() -> None:
 def test_a_flush_is_answered_behind_the_words_it_bounds() -> None:
     bench = Bench()
     bench.tell(
-        *(OpenTrack(1, "room", True), push(1, 0, spoken_frame(1)), Speech(1, True)),
+        *(OpenTrack(1, "room", True), push(1, 0, spoken_frame(1)), StartSpeech(1)),
         *(FlushTrack(1, "first"), push(1, 1, spoken_frame(2)), FlushTrack(1, "second")),
     )
     told = [e.text if isinstance(e, Word) else e for _, e in bench.events()]
@@ -236,7 +235,7 @@ def test_audio_that_is_dropped_is_told_as_a_gap() -> None:
     policy = LanePolicy(1, flush_frames=3, preroll_frames=1, backlog_frames=3)
     bench = Bench(policy=policy)
     bench.tell(
-        OpenTrack(1, "room", True), Speech(1, True), *(push(1, n, spoken_frame(n)) for n in range(5)), Speech(1, False)
+        OpenTrack(1, "room", True), StartSpeech(1), *(push(1, n, spoken_frame(n)) for n in range(5)), EndSpeech(1)
     )
     assert bench.events()[0] == (1, Gap(0, 2 * FRAME_SAMPLES, "overload"))
     assert bench.words(1) == [("w2", 2), ("w3", 3), ("w4", 4)]
@@ -247,7 +246,7 @@ def test_a_track_that_never_drops_keeps_everything_and_is_told_how_far_it_is_tak
     bench = Bench(policy=policy)
     bench.tell(OpenTrack(1, "room", False), push(1, 0), push(1, 1))
     assert bench.events() == [(1, Progress(2 * FRAME_SAMPLES))]
-    bench.tell(Speech(1, True), *(push(1, n, spoken_frame(n)) for n in range(2, 12)), Speech(1, False))
+    bench.tell(StartSpeech(1), *(push(1, n, spoken_frame(n)) for n in range(2, 12)), EndSpeech(1))
     assert [text for text, _ in bench.words(1)] == [f"w{n}" for n in range(2, 12)]
     assert [e for _, e in bench.events() if isinstance(e, Progress)][-1] == Progress(12 * FRAME_SAMPLES)
     assert [e for _, e in bench.events() if isinstance(e, Gap)] == []
@@ -258,8 +257,8 @@ def test_when_the_model_fails_every_track_is_told_and_every_flush_is_answered() 
     bench.tell(OpenTrack(1, "room", True), OpenTrack(2, "room", True), OpenTrack(3, "room", True))
     bench.model.fails = True
     bench.tell(
-        *(push(1, 0, spoken_frame(1)), Speech(1, True), FlushTrack(1, "heard")),
-        *(push(2, 0, spoken_frame(2)), Speech(2, True), FlushTrack(2, "waiting"), FlushTrack(3, "silent")),
+        *(push(1, 0, spoken_frame(1)), StartSpeech(1), FlushTrack(1, "heard")),
+        *(push(2, 0, spoken_frame(2)), StartSpeech(2), FlushTrack(2, "waiting"), FlushTrack(3, "silent")),
     )
     failed = ModelFailed("the device is lost")
     said = bench.events()
@@ -271,7 +270,7 @@ def test_when_the_model_fails_every_track_is_told_and_every_flush_is_answered() 
 def test_a_flush_that_closes_on_the_very_step_that_fails_is_answered() -> None:
     bench = Bench(delay_frames=0)
     bench.tell(OpenTrack(1, "room", True))
-    bench.runner.submit([push(1, 0, spoken_frame(1)), Speech(1, True), FlushTrack(1, "f")])
+    bench.runner.submit([push(1, 0, spoken_frame(1)), StartSpeech(1), FlushTrack(1, "f")])
     bench.runner.turn()
     bench.model.fails = True
     bench.runner.turn()
@@ -281,16 +280,16 @@ def test_a_flush_that_closes_on_the_very_step_that_fails_is_answered() -> None:
 def test_after_a_failure_new_tracks_and_flushes_are_answered_and_audio_is_ignored() -> None:
     bench = Bench()
     bench.model.fails = True
-    bench.tell(OpenTrack(1, "room", True), push(1, 0, spoken_frame(1)), Speech(1, True))
+    bench.tell(OpenTrack(1, "room", True), push(1, 0, spoken_frame(1)), StartSpeech(1))
     before = len(bench.events())
-    bench.tell(OpenTrack(2, "room", True), FlushTrack(1, "f"), push(2, 0), Speech(2, True), CloseTrack(1))
+    bench.tell(OpenTrack(2, "room", True), FlushTrack(1, "f"), push(2, 0), StartSpeech(2), CloseTrack(1))
     assert bench.events()[before:] == [(2, ModelFailed("the device is lost")), (1, Flushed("f"))]
 
 
 def test_a_closed_track_is_not_spoken_of_again() -> None:
     bench = Bench()
-    bench.tell(OpenTrack(1, "room", True), push(1, 0, spoken_frame(1)), Speech(1, True))
-    bench.tell(CloseTrack(1), push(1, 1), FlushTrack(1, "f"), Speech(1, False))
+    bench.tell(OpenTrack(1, "room", True), push(1, 0, spoken_frame(1)), StartSpeech(1))
+    bench.tell(CloseTrack(1), push(1, 1), FlushTrack(1, "f"), EndSpeech(1))
     assert bench.events() == []
     assert bench.reports()[-1].lanes_in_use == 0
 
@@ -310,7 +309,7 @@ def test_a_step_reports_what_it_cost_and_how_full_the_lanes_are() -> None:
     bench = Bench(lanes=3)
     bench.tell(*(OpenTrack(track, "room", True) for track in range(4)))
     bench.runner.submit(
-        [order for track in range(4) for order in (push(track, 0, spoken_frame(1)), Speech(track, True))]
+        [order for track in range(4) for order in (push(track, 0, spoken_frame(1)), StartSpeech(track))]
     )
     bench.results.clear()
     bench.runner.turn()
@@ -346,9 +345,9 @@ def test_every_kind_of_event_is_put_on_the_tracks_clock() -> None:
         (LaneOutput(0, (LaneWord("maybe", 0, None), LanePause((0.1, 0.9), False))),),
         (LaneOutput(0, (LaneWordEnd(at + 5), LanePause((0.2, 1.0), True))),),
     ]
-    results: list[Results] = []
+    results: list[StepResults] = []
     runner = Runner(model, Scheduler(LanePolicy(1)), results.append, clock)
-    runner.submit([OpenTrack(1, "room", True), Speech(1, True), *(push(1, 50 + n) for n in range(3))])
+    runner.submit([OpenTrack(1, "room", True), StartSpeech(1), *(push(1, 50 + n) for n in range(3))])
     while runner.turn():
         pass
     start = 50 * at
@@ -381,11 +380,11 @@ class Deaf(ScriptedModel):
 def test_a_model_that_falls_silent_is_reset_and_says_all_of_it_once_on_the_right_clock() -> None:
     clock = Clock()
     model = Deaf(1, delay_frames=1, step_work=clock.step)
-    results: list[Results] = []
+    results: list[StepResults] = []
     policy = LanePolicy(1, flush_frames=2, preroll_frames=2, stall_frames=6)
     runner = Runner(model, Scheduler(policy), results.append, clock)
-    runner.submit([OpenTrack(1, "room", True), Speech(1, True)])
-    runner.submit([*(push(1, 20 + n, spoken_frame(n)) for n in range(10)), Speech(1, False)])
+    runner.submit([OpenTrack(1, "room", True), StartSpeech(1)])
+    runner.submit([*(push(1, 20 + n, spoken_frame(n)) for n in range(10)), EndSpeech(1)])
     while runner.turn():
         pass
     said = [event for events, _ in results for _, event in events]

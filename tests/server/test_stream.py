@@ -15,7 +15,7 @@ from websockets.typing import Subprotocol
 
 from captions.doors.native.messages import (
     Audio,
-    Codec,
+    CodecName,
     Encoding,
     Error,
     Flushed,
@@ -105,7 +105,7 @@ async def test_two_connections_may_use_the_same_track_name() -> None:
     ("codec", "sample_rate", "channels"),
     [("opus", OPUS_CLOCK, 1), ("pcm_s16le", 48_000, 2), ("pcm_f32le", 44_100, 1)],
 )
-async def test_real_speech_however_it_is_carried(codec: Codec, sample_rate: int, channels: int) -> None:
+async def test_real_speech_however_it_is_carried(codec: CodecName, sample_rate: int, channels: int) -> None:
     pcm = dickens(0.8, 2.8, sample_rate)
     blocks = [pcm[at : at + sample_rate // 50] for at in range(0, len(pcm), sample_rate // 50)]
     encoder = OpusEncoder()

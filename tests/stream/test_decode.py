@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from captions.stream.decode import AudioError, Decoder, PacketDecoder, PcmDecoder, decoder_for
+from captions.stream.codec import AudioError, Codec, CodecName
+from captions.stream.decode import Decoder, PacketDecoder, PcmDecoder, decoder_for
 from captions.stream.opus import OpusEncoder
 from captions.types import SAMPLE_RATE, Pcm, samples_in
 
@@ -26,7 +27,7 @@ def tone(sample_rate: int, length_s: float = 1.0) -> NDArray[np.float64]:
     return LEVEL * np.sin(2 * np.pi * TONE_HZ * np.arange(int(sample_rate * length_s)) / sample_rate)
 
 
-def packets(codec: str, sample_rate: int, channels: int, length_s: float = 1.0) -> Iterator[bytes]:
+def packets(codec: CodecName, sample_rate: int, channels: int, length_s: float = 1.0) -> Iterator[bytes]:
     """The tone in 20 ms messages, the same on each channel."""
     samples = np.repeat(tone(sample_rate, length_s), channels)
     data = samples.astype("<f4").tobytes() if codec == "pcm_f32le" else (samples * 32_768).astype("<i2").tobytes()
@@ -47,8 +48,8 @@ def pitch_of(pcm: Pcm) -> float:
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("codec", ["pcm_s16le", "pcm_f32le"])
 @pytest.mark.parametrize("sample_rate", RATES)
-def test_a_tone_keeps_its_length_pitch_and_level(codec: str, sample_rate: int, channels: int) -> None:
-    pcm = decoded(decoder_for(codec, sample_rate, channels), packets(codec, sample_rate, channels))
+def test_a_tone_keeps_its_length_pitch_and_level(codec: CodecName, sample_rate: int, channels: int) -> None:
+    pcm = decoded(decoder_for(Codec(codec, sample_rate, channels)), packets(codec, sample_rate, channels))
     assert pcm.dtype == np.float32
     assert SAMPLE_RATE - HELD_BACK <= len(pcm) <= SAMPLE_RATE
     middle = pcm[4_800:19_200]
@@ -57,14 +58,14 @@ def test_a_tone_keeps_its_length_pitch_and_level(codec: str, sample_rate: int, c
 
 
 def test_at_24_khz_samples_pass_unchanged() -> None:
-    decoder = decoder_for("pcm_s16le", 24_000, 1)
+    decoder = decoder_for(Codec("pcm_s16le", 24_000, 1))
     assert decoder.decode(b"\x00\x00\xff\x7f\x00\x80\x00\x40").tolist() == [0.0, 32_767 / 32_768, -1.0, 0.5]
-    floats = decoder_for("pcm_f32le", 24_000, 1)
+    floats = decoder_for(Codec("pcm_f32le", 24_000, 1))
     assert floats.decode(np.array([0.25, -1.5], "<f4").tobytes()).tolist() == [0.25, -1.5]
 
 
 def test_stereo_is_the_mean_of_both_channels() -> None:
-    decoder = decoder_for("pcm_f32le", 24_000, 2)
+    decoder = decoder_for(Codec("pcm_f32le", 24_000, 2))
     assert decoder.decode(np.array([1.0, 0.0, 0.5, -0.5], "<f4").tobytes()).tolist() == [0.5, 0.0]
 
 
@@ -77,8 +78,8 @@ def test_stereo_is_the_mean_of_both_channels() -> None:
         ("pcm_f32le", 2, b"\x00" * 12),
     ],
 )
-def test_part_of_a_sample_is_refused_and_the_next_packet_is_heard(codec: str, channels: int, data: bytes) -> None:
-    decoder = decoder_for(codec, 24_000, channels)
+def test_part_of_a_sample_is_refused_and_the_next_packet_is_heard(codec: CodecName, channels: int, data: bytes) -> None:
+    decoder = decoder_for(Codec(codec, 24_000, channels))
     with pytest.raises(AudioError, match=f"{len(data)} bytes are not a whole number"):
         decoder.decode(data)
     assert len(decoder.decode(b"\x00" * 16)) == 16 // (channels * (2 if codec == "pcm_s16le" else 4))
@@ -86,26 +87,26 @@ def test_part_of_a_sample_is_refused_and_the_next_packet_is_heard(codec: str, ch
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_samples_that_are_no_numbers_are_refused_and_the_next_packet_is_heard(bad: float) -> None:
-    decoder = decoder_for("pcm_f32le", 48_000, 1)
+    decoder = decoder_for(Codec("pcm_f32le", 48_000, 1))
     with pytest.raises(AudioError, match="finite"):
         decoder.decode(np.array([0.0] * 959 + [bad], "<f4").tobytes())
     assert np.isfinite(decoded(decoder, packets("pcm_f32le", 48_000, 1))).all()
 
 
 def test_no_samples_are_no_error() -> None:
-    assert [len(decoder_for(codec, 16_000, 1).decode(b"")) for codec in ("pcm_s16le", "pcm_f32le")] == [0, 0]
+    assert [len(decoder_for(Codec(codec, 16_000, 1)).decode(b"")) for codec in ("pcm_s16le", "pcm_f32le")] == [0, 0]
 
 
 def test_cuts_between_messages_are_not_heard() -> None:
-    whole = decoder_for("pcm_s16le", 16_000, 1).decode(b"".join(packets("pcm_s16le", 16_000, 1)))
-    pieces = decoded(decoder_for("pcm_s16le", 16_000, 1), packets("pcm_s16le", 16_000, 1))
+    whole = decoder_for(Codec("pcm_s16le", 16_000, 1)).decode(b"".join(packets("pcm_s16le", 16_000, 1)))
+    pieces = decoded(decoder_for(Codec("pcm_s16le", 16_000, 1)), packets("pcm_s16le", 16_000, 1))
     shorter = min(len(whole), len(pieces))
     assert shorter >= SAMPLE_RATE - HELD_BACK
     np.testing.assert_allclose(pieces[:shorter], whole[:shorter], atol=1e-6)
 
 
 def test_what_is_decoded_is_the_callers_own() -> None:
-    decoder = decoder_for("pcm_f32le", 24_000, 1)
+    decoder = decoder_for(Codec("pcm_f32le", 24_000, 1))
     pcm = decoder.decode(np.ones(10, "<f4").tobytes())
     pcm[:] = 0.0
     assert decoder.decode(np.ones(10, "<f4").tobytes()).tolist() == [1.0] * 10
@@ -122,9 +123,11 @@ def test_what_is_decoded_is_the_callers_own() -> None:
         ("opus", 16_000, 1, "Opus has a clock of 48000, not 16000"),
     ],
 )
-def test_audio_nobody_can_decode_is_refused_by_name(codec: str, sample_rate: int, channels: int, message: str) -> None:
+def test_audio_nobody_can_decode_is_refused_by_name(
+    codec: CodecName, sample_rate: int, channels: int, message: str
+) -> None:
     with pytest.raises(AudioError) as refused:
-        decoder_for(codec, sample_rate, channels)
+        decoder_for(Codec(codec, sample_rate, channels))
     assert str(refused.value) == message
 
 
@@ -142,27 +145,27 @@ def test_a_decoder_knows_how_long_a_packet_is_by_its_own_clock() -> None:
 def test_opus_becomes_24_khz() -> None:
     encoder = OpusEncoder()
     blocks = tone(48_000).astype(np.float32).reshape(-1, 960)
-    pcm = decoded(decoder_for("opus", 48_000, 2), (encoder.encode(block) for block in blocks))
+    pcm = decoded(decoder_for(Codec("opus", 48_000, 2)), (encoder.encode(block) for block in blocks))
     assert len(pcm) == SAMPLE_RATE
     assert pitch_of(pcm[4_800:19_200]) == pytest.approx(TONE_HZ, abs=1.0)
     assert np.sqrt(np.mean(pcm[4_800:19_200] ** 2)) == pytest.approx(LEVEL / np.sqrt(2), rel=0.1)
 
 
 def test_a_damaged_opus_packet_is_refused_and_the_next_one_is_heard() -> None:
-    decoder = decoder_for("opus", 48_000, 1)
+    decoder = decoder_for(Codec("opus", 48_000, 1))
     with pytest.raises(AudioError, match="not an Opus packet"):
         decoder.decode(b"\x03")
     assert len(decoder.decode(OpusEncoder().encode(np.zeros(960, np.float32)))) == 480
 
 
 @pytest.mark.parametrize("codec", ["opus", "pcm_s16le", "pcm_f32le"])
-def test_what_is_lost_is_stood_in_for_in_full(codec: str) -> None:
-    assert len(decoder_for(codec, 48_000, 1).conceal(480, b"")) == 480
+def test_what_is_lost_is_stood_in_for_in_full(codec: CodecName) -> None:
+    assert len(decoder_for(Codec(codec, 48_000, 1)).conceal(480, b"")) == 480
 
 
 @given(st.sampled_from(["opus", "pcm_s16le", "pcm_f32le"]), st.sampled_from(RATES), st.lists(st.binary(max_size=200)))
-def test_any_bytes_give_finite_audio_or_an_audio_error(codec: str, sample_rate: int, datas: list[bytes]) -> None:
-    decoder = decoder_for(codec, 48_000 if codec == "opus" else sample_rate, 1)
+def test_any_bytes_give_finite_audio_or_an_audio_error(codec: CodecName, sample_rate: int, datas: list[bytes]) -> None:
+    decoder = decoder_for(Codec(codec, 48_000 if codec == "opus" else sample_rate, 1))
     for data in datas:
         assert decoder.ticks_in(data) >= 0
         assert decoder.surely_silent(data, None) in (True, False)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captions.stream.decode import AudioError, PcmDecoder, decoder_for
+from captions.stream.codec import AudioError, Codec
+from captions.stream.decode import PcmDecoder, decoder_for
 from captions.stream.ear import CHUNK_SPAN, Chunk, Ear
 from captions.stream.opus import OpusEncoder
 from captions.stream.timeline import Packet
@@ -94,7 +95,7 @@ def test_a_long_loss_is_told_as_a_gap() -> None:
 
 
 def test_a_corrupt_packet_is_an_error_and_the_clock_goes_on() -> None:
-    track = Ear(decoder_for("opus", 48_000, 1))
+    track = Ear(decoder_for(Codec("opus")))
     good = [OpusEncoder().encode(np.full(960, 0.1, np.float32)) for _ in range(3)]
     bad = bytes([good[0][0] | 3]) + b"\x3f" + b"\xff" * 8
     for n, data in enumerate([good[0], bad, good[1], good[2]]):

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from captions.doors.kyutai import messages as kyutai
-from captions.doors.native import messages as native
-from captions.doors.native.session import Service
-from captions.doors.track import CaptionTrack
-from captions.engine.listener import Finish, Flush, Heard, Pace, Sound, Taken
-from captions.stream.decode import decoder_for
+from captions.doors.published_track import PublishedTrack
+from captions.doors.service import Service, Write
+from captions.engine.orders import HearingEvent, Taken
+from captions.stream.captions import Participant
+from captions.stream.codec import Codec
 from captions.stream.ogg import OggError, OggReader
 from captions.stream.opus import OpusDecoder, OpusError
 from captions.stream.timeline import Packet
@@ -24,7 +23,6 @@ from captions.types import (
     TrackEvent,
     Word,
     WordEnd,
-    samples_in,
     seconds,
 )
 from captions.vad.gate import SpurtEnded, SpurtStarted
@@ -32,7 +30,6 @@ from captions.vad.gate import SpurtEnded, SpurtStarted
 __all__ = ["KyutaiSession"]
 
 _PAUSES_S = (0.5, 1.0, 2.0, 3.0)
-_FINISHED = "finished"
 _MARKER = "marker "
 
 
@@ -40,40 +37,29 @@ class KyutaiSession:
     """Pass every payload to `receive`, in order; `write` takes what goes back. `disconnected` ends it.
 
     Never refuses for lack of a lane and never drops audio: a client that sends faster than the model hears is not
-    read from until it does. A `TrackSink`.
+    read from until it does. A `TrackSink` beside its track: the protocol tells single words and steps, not segments.
     """
 
-    def __init__(
-        self,
-        service: Service,
-        write: Callable[[bytes | str], None],
-        participant: native.Participant,
-        room: str | None = None,
-    ) -> None:
+    def __init__(self, service: Service, write: Write, participant: Participant, room: str | None = None) -> None:
         self._service = service
         self._write = write
-        self._room = room
-        self._pace = Pace(drops=False)
         self._ogg = OggReader()
         self._opus: OpusDecoder | None = None
-        self._progressed = asyncio.Event()
         self._connected = True
         self._steps = 0
         self._taken = 0
         self._owed_spurts = 0
         self._has_heads = service.engine.model.info.pause_heads == len(_PAUSES_S)
         self._silent_from: int | None = 0
-        self._captions = CaptionTrack(
-            room=room or "",
+        self._track = PublishedTrack(
+            service,
+            room=room,
             name=participant.id,
             participant=participant,
-            new_id=service.new_id,
-            clock=service.clock,
-            metrics=service.metrics,
-            emit=self._emit,
+            codec=Codec("pcm_f32le", SAMPLE_RATE),
+            live=False,
+            beside=self,
         )
-        decoder = decoder_for("pcm_f32le", SAMPLE_RATE, 1)
-        self._handle = service.engine.open(room or participant.id, decoder, self, self._pace)
         self._send(kyutai.Ready())
 
     async def receive(self, payload: bytes | str) -> None:
@@ -90,22 +76,21 @@ class KyutaiSession:
                     for packet in self._ogg.feed(bytes(data)):
                         await self._hear(self._decode(packet), arrived_at)
                 case kyutai.Marker(marker_id):
-                    self._service.engine.tell(Flush(self._handle, f"{_MARKER}{marker_id}"))
+                    self._track.flush(f"{_MARKER}{marker_id}")
         except (kyutai.KyutaiProtocolError, OggError, OpusError, ValueError) as error:
             self._service.metrics.errors.labels(code="bad_message").inc()
             self._send(kyutai.Error(str(error)))
 
     def finish(self) -> None:
         """The server is stopping: bring the last words out."""
-        self._service.engine.tell(Finish(self._handle, _FINISHED))
+        self._track.end()
 
     def disconnected(self) -> None:
         """The client is gone; its last words still reach its room."""
         self._connected = False
-        self.finish()
+        self._track.end()
 
-    def heard(self, event: Heard) -> None:
-        self._captions.heard(event)
+    def heard(self, event: HearingEvent) -> None:
         match event:
             case SpurtStarted():
                 self._silent_from = None
@@ -115,11 +100,8 @@ class KyutaiSession:
             case Taken(samples=samples):
                 self._taken += samples
                 self._step_through_silence()
-                self._progressed.set()
 
     def said(self, events: Sequence[TrackEvent]) -> None:
-        done = self._captions.said(events)
-        self._progressed.set()
         for event in events:
             match event:
                 case Word():
@@ -137,19 +119,11 @@ class KyutaiSession:
                     self._step_through_silence()
                 case Flushed(str(flush_id)) if flush_id.startswith(_MARKER):
                     self._send(kyutai.Marker(int(flush_id.removeprefix(_MARKER))))
-        if _FINISHED in done:
-            self._captions.close()
-            self._service.engine.close(self._handle)
 
     async def _hear(self, pcm: Pcm, arrived_at: float) -> None:
-        self._service.engine.tell(Sound(self._handle, Packet(pcm.astype("<f4", copy=False).tobytes(), arrived_at)))
-        self._captions.sent(len(pcm))
-        most = samples_in(self._service.limits.pending_audio_s)
-        while self._captions.pending_samples > most and self._connected:
-            self._pace.held = True
-            self._progressed.clear()
-            await self._progressed.wait()
-        self._pace.held = False
+        self._track.hear(Packet(pcm.astype("<f4", copy=False).tobytes(), arrived_at))
+        if self._track.is_full:
+            await self._track.room()
 
     def _decode(self, packet: bytes) -> Pcm:
         if self._opus is None:
@@ -171,10 +145,6 @@ class KyutaiSession:
         while (self._steps + 1) * FRAME_SAMPLES <= end:
             self._steps += 1
             self._send(kyutai.Step(self._steps - 1, pauses, 0))
-
-    def _emit(self, message: native.ServerMessage) -> None:
-        if isinstance(message, native.Segment) and self._room is not None:
-            self._service.rooms.publish(message, self._service.clock())
 
     def _send(self, message: kyutai.ServerMessage) -> None:
         if self._connected:

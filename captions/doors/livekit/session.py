@@ -12,9 +12,11 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from captions.doors.native import messages as native
-from captions.doors.native.session import Service, Session
-from captions.stream.captions import Id, Label
+from captions.doors.published_track import PublishedTrack
+from captions.doors.service import Service
+from captions.stream.captions import Id, Label, Participant
+from captions.stream.codec import Codec
+from captions.stream.timeline import Packet
 
 __all__ = ["EgressError", "EgressQuery", "LivekitSession", "parse_query"]
 
@@ -42,37 +44,40 @@ class _Control(Struct, frozen=True):
 
 
 class LivekitSession:
-    """A native session with one track, fed from LiveKit's frames. `receive` every payload, then `disconnected`."""
+    """One track, fed from LiveKit's frames. Pass every payload to `receive`, then call `disconnected`.
+
+    What is said goes to the room; LiveKit reads nothing.
+    """
 
     def __init__(self, service: Service, query: EgressQuery) -> None:
-        self._track = query.track
-        self._session = Session(service, "json", lambda _payload: None)
-        participant = native.Participant(id=query.participant or query.track, name=query.name)
-        self._start: native.Start | None = native.Start(
-            query.room, query.track, "pcm_s16le", participant, query.sample_rate, query.channels
+        self._service = service
+        self._track = PublishedTrack(
+            service,
+            room=query.room,
+            name=query.track,
+            participant=Participant(id=query.participant or query.track, name=query.name),
+            codec=Codec("pcm_s16le", query.sample_rate, query.channels),
+            live=True,
         )
 
     async def receive(self, payload: bytes | str) -> None:
-        if self._start is not None:
-            await self._session.obey(self._start)
-            self._start = None
         if isinstance(payload, bytes):
-            await self._session.obey(native.Audio(self._track, payload))
+            self._track.hear(Packet(payload, self._service.clock()))
             return
         try:
             control = msgspec.json.decode(payload, type=_Control)
         except (msgspec.DecodeError, RecursionError):
             return
-        if control.muted is not None:
-            message = native.Mute(self._track) if control.muted else native.Unmute(self._track)
-            await self._session.obey(message)
+        if control.muted is True:
+            self._track.mute()
+        elif control.muted is False:
+            self._track.unmute()
 
     def finish(self) -> None:
-        self._session.finish()
+        self._track.end()
 
     def disconnected(self) -> None:
-        self._session.detach()
-        self._session.finish()
+        self._track.end()
 
 
 def parse_query(query: Mapping[str, str]) -> EgressQuery:

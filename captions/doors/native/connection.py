@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from captions.doors.native import messages as native
-from captions.doors.native.session import Service, Session, Write
+from captions.doors.native.session import Session
+from captions.doors.service import Service, Write
 
 __all__ = ["NativeConnection"]
 

@@ -13,13 +13,14 @@ import msgspec
 from msgspec import Meta, Struct
 
 from captions.stream.captions import CaptionWord, GapNotice, Id, Label, Latency, Participant, Segment, SpeechNotice
+from captions.stream.codec import CodecName
 
 __all__ = [
     "SUBPROTOCOL",
     "Audio",
     "CaptionWord",
     "ClientMessage",
-    "Codec",
+    "CodecName",
     "Encoding",
     "Error",
     "ErrorCode",
@@ -51,7 +52,6 @@ __all__ = [
 SUBPROTOCOL = "captions.v1"
 
 Encoding: TypeAlias = Literal["msgpack", "json"]
-Codec: TypeAlias = Literal["opus", "pcm_s16le", "pcm_f32le"]
 ErrorCode: TypeAlias = Literal[
     "bad_message",
     "unknown_type",
@@ -89,7 +89,7 @@ class Start(_Message, frozen=True):
 
     room: Id
     track: Id
-    codec: Codec
+    codec: CodecName
     participant: Participant | None = None
     sample_rate: Annotated[int, Meta(ge=8_000, le=48_000)] = 48_000
     channels: Annotated[int, Meta(ge=1, le=2)] = 1

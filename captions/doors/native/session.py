@@ -1,98 +1,43 @@
-"""One connection on the native protocol: its tracks, from messages in to messages out."""
+"""One session of the native protocol: its tracks, from messages in to messages out, over one connection or several."""
 
 from __future__ import annotations
 
-import asyncio
-import hmac
-import logging
-import secrets
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from captions.config import LimitsConfig
+from captions.doors.captioner import TrackError, TrackNews
 from captions.doors.native import messages as native
-from captions.doors.track import CaptionTrack
-from captions.engine.engine import Engine
-from captions.engine.listener import Finish, Flush, Heard, Mute, Pace, Sound, Taken
-from captions.metrics import Metrics
-from captions.rooms.rooms import Rooms
-from captions.stream.decode import AudioError, Decoder, decoder_for
+from captions.doors.published_track import PublishedTrack
+from captions.doors.resume_log import ResumeLog
+from captions.doors.service import Service, Write
+from captions.stream.codec import AudioError, Codec
 from captions.stream.timeline import Packet
-from captions.types import FRAME_S, SAMPLE_RATE, TrackEvent, samples_in
+from captions.types import FRAME_S
 
-__all__ = ["Service", "Session", "Write"]
+__all__ = ["Session"]
 
-Write: TypeAlias = Callable[[bytes | str], None]
-"""Where a session's payloads go; never waits."""
-
-log = logging.getLogger(__name__)
-
-_FINISHED = "\x00finished"
-"""The id of a track's last flush; no client's id begins with NUL."""
-
-
-@dataclass(slots=True)
-class Service:
-    """What all connections of a server share. `draining`: no new track is taken."""
-
-    engine: Engine
-    rooms: Rooms
-    metrics: Metrics
-    limits: LimitsConfig
-    clock: Callable[[], float]
-    new_id: Callable[[], str]
-    draining: bool = False
-    sessions: dict[str, Session] = field(default_factory=dict)
-
-
-@dataclass(slots=True, eq=False)
-class _Published:
-    """A live track of this session; a `TrackSink`."""
-
-    session: Session
-    captions: CaptionTrack
-    decoder: Decoder
-    pace: Pace
-    handle: int = 0
-    muted: bool = False
-    stopping: bool = False
-    gone: bool = False
-    progressed: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def heard(self, event: Heard) -> None:
-        self.captions.heard(event)
-        if isinstance(event, Taken):
-            self.progressed.set()
-
-    def said(self, events: list[TrackEvent]) -> None:
-        done = self.captions.said(events)
-        self.progressed.set()
-        for flush_id in done:
-            if flush_id == _FINISHED:
-                self.session.finished(self)
-            else:
-                self.session.send(native.Flushed(track=self.captions.name, id=flush_id))
+_Command: TypeAlias = (
+    native.Start | native.Mute | native.Unmute | native.FlushRequest | native.Stop | native.Ping | native.Resume
+)
+"""Every message of a client but audio."""
 
 
 class Session:
     """Pass every payload to `receive`, in order; what goes back is given to `write`. `detach` when the client is gone.
 
     A session outlives its connection: `attach` gives it another one, and the messages the client has missed. `finish`
-    ends its tracks.
+    ends its tracks. The session is forgotten once it is finished and nobody is attached, in whichever order. A
+    `TrackOwner`.
     """
 
     def __init__(self, service: Service, encoding: native.Encoding, write: Write) -> None:
         self.id = service.new_id()
-        self._secret = secrets.token_urlsafe(16)
         self._service = service
         self._write: Write | None = write
         self._encoding: native.Encoding = encoding
-        self._tracks: dict[str, _Published] = {}
-        self._sent: deque[bytes | str] = deque(maxlen=service.limits.outbox_messages)
-        self._sent_count = 0
+        self._tracks: dict[str, PublishedTrack] = {}
+        self._log = ResumeLog(service.limits.outbox_messages)
         self._detached_at: float | None = None
+        self._finished = False
         service.sessions[self.id] = self
         self._greet()
 
@@ -104,40 +49,25 @@ class Session:
         """One frame of the client. Waits only while a track that must not drop audio has its fill of it."""
         try:
             message = self._read(payload)
-        except native.ProtocolError as error:
-            self._refuse(error)
-            return
-        await self.obey(message)
-
-    async def obey(self, message: native.ClientMessage) -> None:
-        """One message, whichever way it came. Waits as `receive` does."""
-        arrived_at = self._service.clock()
-        try:
+            arrived_at = self._service.clock()
             if isinstance(message, native.Audio):
                 await self._hear(message, arrived_at)
             else:
                 self._obey(message, arrived_at)
         except native.ProtocolError as error:
-            self._refuse(error)
+            self.refuse(error)
 
-    def send(self, message: native.ServerMessage) -> None:
-        """To the client, and segments to the room as well."""
-        if isinstance(message, native.Segment):
-            self._service.rooms.publish(message, self._service.clock())
-        elif isinstance(message, native.Error):
-            self._service.metrics.errors.labels(code=message.code).inc()
-        payload = native.encode(message, self._encoding)
-        self._sent.append(payload)
-        self._sent_count += 1
-        if self._write is not None:
-            self._write(payload)
+    def refuse(self, error: native.ProtocolError) -> None:
+        """Say what is wrong with a message."""
+        self._service.metrics.errors.labels(code=error.code).inc()
+        self._send(native.Error(code=error.code, message=str(error), fatal=False, track=error.track))
 
     def finish(self) -> None:
         """End every track as if it had been stopped; their last words still reach the rooms."""
-        for track in tuple(self._tracks.values()):
-            self._stop(track)
-        if self._write is None:
-            self._service.sessions.pop(self.id, None)
+        self._finished = True
+        for track in self._tracks.values():
+            track.end()
+        self._forget_if_over()
 
     def is_served_by(self, write: Write) -> bool:
         """Whether this connection still has the session: another may have resumed it."""
@@ -147,6 +77,7 @@ class Session:
         """The client is gone: what is said is kept for it. The moment, to `give_up` on it later."""
         self._write = None
         self._detached_at = self._service.clock()
+        self._forget_if_over()
         return self._detached_at
 
     def give_up(self, detached_at: float) -> None:
@@ -160,36 +91,39 @@ class Session:
         Raises:
             ProtocolError: it does not know the session's secret.
         """
-        if not hmac.compare_digest(resume.secret.encode(), self._secret.encode()):
+        if not self._log.knows(resume.secret):
             raise native.ProtocolError("not_resumable", "no such session, or not its secret")
-        missed = min(max(0, self._sent_count - resume.received), len(self._sent))
-        for payload in list(self._sent)[len(self._sent) - missed :]:
+        for payload in self._log.missed(resume.received):
             write(payload)
         self._write = write
-        away_s = self._service.clock() - (self._detached_at or self._service.clock())
+        now = self._service.clock()
+        away_s = 0.0 if self._detached_at is None else now - self._detached_at
         self._detached_at = None
         for track in self._tracks.values():
-            track.captions.interrupted(away_s)
+            track.interrupted(away_s)
 
-    def finished(self, track: _Published) -> None:
-        """Every word of a stopped track is out."""
-        track.gone = True
-        track.progressed.set()
-        track.captions.close()
-        self._service.engine.close(track.handle)
-        if self._tracks.get(track.captions.name) is track:
-            del self._tracks[track.captions.name]
-        self.send(native.Stopped(track=track.captions.name))
+    def show(self, news: TrackNews, room_json: str | None) -> None:
+        if isinstance(news, TrackError):
+            self._send(native.Error(code=news.code, message=news.message, fatal=False, track=news.track))
+        elif room_json is not None and self._encoding == "json":
+            self._put(room_json)
+        else:
+            self._send(news)
 
-    def _refuse(self, error: native.ProtocolError) -> None:
-        self.send(native.Error(code=error.code, message=str(error), fatal=False, track=error.track))
+    def flushed(self, track: PublishedTrack, flush_id: str) -> None:
+        self._send(native.Flushed(track=track.name, id=flush_id))
+
+    def ended(self, track: PublishedTrack) -> None:
+        if self._tracks.get(track.name) is track:
+            del self._tracks[track.name]
+        self._send(native.Stopped(track=track.name))
 
     def _greet(self) -> None:
         limits, info = self._service.limits, self._service.engine.model.info
-        self.send(
+        self._send(
             native.Ready(
                 session=self.id,
-                secret=self._secret,
+                secret=self._log.secret,
                 protocol=native.SUBPROTOCOL,
                 model=info.name,
                 languages=list(info.languages),
@@ -199,6 +133,18 @@ class Session:
                 ),
             )
         )
+
+    def _send(self, message: native.ServerMessage) -> None:
+        self._put(native.encode(message, self._encoding))
+
+    def _put(self, payload: bytes | str) -> None:
+        self._log.keep(payload)
+        if self._write is not None:
+            self._write(payload)
+
+    def _forget_if_over(self) -> None:
+        if self._finished and self._write is None:
+            self._service.sessions.pop(self.id, None)
 
     def _read(self, payload: bytes | str) -> native.ClientMessage:
         if isinstance(payload, str):
@@ -211,45 +157,29 @@ class Session:
 
     async def _hear(self, audio: native.Audio, arrived_at: float) -> None:
         track = self._track(audio.track)
-        if track.muted:
-            return
-        packet = Packet(audio.data, arrived_at, audio.captured_at, audio.seq, audio.timestamp, audio.level)
-        self._service.engine.tell(Sound(track.handle, packet))
-        if not track.pace.drops:
-            await self._hold_back(track, audio.data)
+        track.hear(Packet(audio.data, arrived_at, audio.captured_at, audio.seq, audio.timestamp, audio.level))
+        if track.is_full:
+            await track.room()
 
-    async def _hold_back(self, track: _Published, data: bytes) -> None:
-        """Read on only when the track has room again: the client's socket fills up, and it waits."""
-        decoder = track.decoder
-        track.captions.sent(decoder.ticks_in(data) * SAMPLE_RATE // decoder.clock_rate)
-        most = samples_in(self._service.limits.pending_audio_s)
-        while track.captions.pending_samples > most and not track.gone:
-            track.pace.held = True
-            track.progressed.clear()
-            await track.progressed.wait()
-        track.pace.held = False
-
-    def _obey(self, message: native.ClientMessage, arrived_at: float) -> None:
-        match message:
+    def _obey(self, command: _Command, arrived_at: float) -> None:
+        match command:
             case native.Start():
-                self._start(message)
+                self._start(command)
             case native.Mute(track=name):
-                track = self._track(name)
-                track.muted = True
-                self._service.engine.tell(Mute(track.handle))
+                self._track(name).mute()
             case native.Unmute(track=name):
-                self._track(name).muted = False
+                self._track(name).unmute()
             case native.FlushRequest(track=name, id=flush_id):
-                self._service.engine.tell(Flush(self._track(name).handle, flush_id))
+                self._track(name).flush(flush_id)
             case native.Stop(track=name):
-                self._stop(self._track(name))
+                self._track(name).end()
             case native.Resume():
                 raise native.ProtocolError("not_resumable", "a connection resumes with its first message or never")
             case native.Ping(id=ping_id, sent_at=sent_at):
                 if sent_at is not None:
                     for track in self._tracks.values():
-                        track.captions.map_clock(arrived_at - sent_at)
-                self.send(native.Pong(id=ping_id, received_at=arrived_at, sent_at=sent_at))
+                        track.map_clock(arrived_at - sent_at)
+                self._send(native.Pong(id=ping_id, received_at=arrived_at, sent_at=sent_at))
 
     def _start(self, start: native.Start) -> None:
         service = self._service
@@ -262,30 +192,22 @@ class Session:
         if service.engine.tracks >= service.limits.tracks:
             raise native.ProtocolError("overloaded", "the server has all the tracks it may; try another", start.track)
         try:
-            decoder = decoder_for(start.codec, start.sample_rate, start.channels)
+            codec = Codec(start.codec, start.sample_rate, start.channels)
         except AudioError as error:
             raise native.ProtocolError("unsupported_audio", str(error), start.track) from None
-        captions = CaptionTrack(
+        self._tracks[start.track] = PublishedTrack(
+            service,
+            self,
             room=start.room,
             name=start.track,
             participant=start.participant or native.Participant(id=start.track),
-            new_id=service.new_id,
-            clock=service.clock,
-            metrics=service.metrics,
-            emit=self.send,
+            codec=codec,
+            live=start.live,
         )
-        track = _Published(self, captions, decoder, Pace(drops=start.live))
-        track.handle = service.engine.open(start.room, decoder, track, track.pace)
-        self._tracks[start.track] = track
-        self.send(native.Started(track=start.track))
+        self._send(native.Started(track=start.track))
 
-    def _stop(self, track: _Published) -> None:
-        if not track.stopping:
-            track.stopping = True
-            self._service.engine.tell(Finish(track.handle, _FINISHED))
-
-    def _track(self, name: str) -> _Published:
+    def _track(self, name: str) -> PublishedTrack:
         track = self._tracks.get(name)
-        if track is None or track.stopping:
+        if track is None or track.is_ending:
             raise native.ProtocolError("unknown_track", f"no track {name!r} was started", name)
         return track

@@ -466,7 +466,7 @@ def test_the_public_names() -> None:
         "Audio",
         "CaptionWord",
         "ClientMessage",
-        "Codec",
+        "CodecName",
         "Encoding",
         "Error",
         "ErrorCode",

@@ -1,14 +1,15 @@
-"""One published track, from what was heard and said of it to the messages its room and its publisher get."""
+"""One track's captions: what was heard and said of it becomes segments with their latency, and notices."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
-from captions.doors.native import messages as native
-from captions.engine.listener import Arrived, BadAudio, Heard, Impaired, Taken
+from captions.engine.orders import Arrived, BadAudio, HearingEvent, Impaired
 from captions.metrics import Metrics
+from captions.stream.captions import CaptionWord, GapNotice, Latency, Participant, Segment, SpeechNotice
 from captions.stream.latency import Arrivals, WordLatency, word_latency
 from captions.stream.segments import Caption, Segmenter
 from captions.types import (
@@ -16,7 +17,6 @@ from captions.types import (
     Gap,
     ModelFailed,
     Pause,
-    Progress,
     Tentative,
     TrackEvent,
     Word,
@@ -26,7 +26,20 @@ from captions.types import (
 )
 from captions.vad.gate import SpurtEnded, SpurtStarted
 
-__all__ = ["CaptionTrack"]
+__all__ = ["Captioner", "TrackError", "TrackNews"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrackError:
+    """Something went wrong with the audio or the model of one track."""
+
+    track: str
+    code: Literal["bad_audio", "model_failed"]
+    message: str
+
+
+TrackNews: TypeAlias = Segment | SpeechNotice | GapNotice | TrackError
+"""What a track's publisher is told; its room gets the segments."""
 
 
 @dataclass(slots=True)
@@ -38,50 +51,38 @@ class _Spurt:
     shown: bool = False
 
 
-class CaptionTrack:
-    """Pass on what the listener `heard` and the model `said`; messages come out through `emit`, in order.
+class Captioner:
+    """Pass on what the listener `heard` and the model `said`; what people are to be told comes out through `tell`.
 
-    `clock` is the server's monotonic clock: the moment a segment leaves is part of its latency. Senders that hold
-    back say what they have `sent`, and look at `pending_samples`.
+    `clock` is the server's monotonic clock: the moment a segment leaves is part of its latency.
     """
 
     def __init__(
         self,
         room: str,
         name: str,
-        participant: native.Participant,
+        participant: Participant,
         new_id: Callable[[], str],
         clock: Callable[[], float],
         metrics: Metrics,
-        emit: Callable[[native.ServerMessage], None],
+        tell: Callable[[TrackNews], None],
     ) -> None:
         self.room = room
         self.name = name
         self.participant = participant
         self._clock = clock
         self._metrics = metrics
-        self._emit = emit
+        self._tell = tell
         self._segmenter = Segmenter(new_id)
         self._arrivals = Arrivals()
         self._captures = Arrivals()
         self._clock_offset: float | None = None
         self._new_words: list[Word] = []
-        self._dealt_to = 0
         self._spurts: deque[_Spurt] = deque()
         self.speaking = False
         self._heard_to = 0
-        self._unheard_samples = 0
-        self._pushed_to = 0
 
-    @property
-    def pending_samples(self) -> int:
-        """Audio that was sent and that neither the listener nor the model has dealt with yet."""
-        return self._unheard_samples + max(0, self._pushed_to - self._dealt_to)
-
-    def sent(self, samples: int) -> None:
-        self._unheard_samples += samples
-
-    def heard(self, event: Heard) -> None:
+    def heard(self, event: HearingEvent) -> None:
         match event:
             case Arrived(start, end, at, captured_at):
                 self._arrivals.arrived(end, at)
@@ -97,9 +98,6 @@ class CaptionTrack:
                 self._spurts[-1].ended_at = self._arrivals.at(at)
             case BadAudio(message):
                 self._error("bad_audio", message)
-            case Taken(samples, pushed_to):
-                self._unheard_samples -= samples
-                self._pushed_to = pushed_to
             case Impaired(late, repeated, concealed):
                 self._metrics.packets_dropped.labels(reason="late").inc(late)
                 self._metrics.packets_dropped.labels(reason="repeated").inc(repeated)
@@ -127,8 +125,6 @@ class CaptionTrack:
                         done.append(flush_id)
                 case Gap():
                     self._gap(event)
-                case Progress(to):
-                    self._dealt_to = to
                 case ModelFailed(message):
                     self._error("model_failed", message)
         self._send(self._segmenter.revise())
@@ -137,6 +133,10 @@ class CaptionTrack:
     def interrupted(self, away_s: float) -> None:
         """The publisher lost its connection for that long; nothing of it was heard meanwhile."""
         self._gap(Gap(self._heard_to, self._heard_to + samples_in(away_s), "disconnected"))
+
+    def missed(self, samples: int) -> None:
+        """The listener had no room for so many samples, which came behind those heard so far."""
+        self._gap(Gap(self._heard_to, self._heard_to + samples, "overload"))
 
     def close(self) -> None:
         """The track is over: what is committed of the segment under way becomes final."""
@@ -152,19 +152,19 @@ class CaptionTrack:
         if speaking != self.speaking:
             self._metrics.tracks_speaking.inc(1 if speaking else -1)
         self.speaking = speaking
-        self._emit(native.SpeechNotice(track=self.name, speaking=speaking, at=_rounded(seconds(at))))
+        self._tell(SpeechNotice(track=self.name, speaking=speaking, at=_rounded(seconds(at))))
 
     def _gap(self, gap: Gap) -> None:
         length = seconds(gap.end - gap.start)
         self._metrics.dropped_audio_seconds.labels(reason=gap.reason).inc(length)
-        self._emit(
-            native.GapNotice(
+        self._tell(
+            GapNotice(
                 track=self.name, start=_rounded(seconds(gap.start)), end=_rounded(seconds(gap.end)), reason=gap.reason
             )
         )
 
-    def _error(self, code: native.ErrorCode, message: str) -> None:
-        self._emit(native.Error(code=code, message=message, fatal=False, track=self.name))
+    def _error(self, code: Literal["bad_audio", "model_failed"], message: str) -> None:
+        self._tell(TrackError(self.name, code, message))
 
     def _send(self, captions: list[Caption], *, ends_spurt: bool = False) -> None:
         now = self._clock()
@@ -172,12 +172,12 @@ class CaptionTrack:
             latency = self._latency(caption, now, ends_spurt)
             if caption.final and caption.words:
                 self._metrics.segments.inc()
-            self._emit(self._segment(caption, latency))
+            self._tell(self._segment(caption, latency))
         if ends_spurt and self._spurts:
             self._spurts.popleft()
 
-    def _segment(self, caption: Caption, latency: native.Latency) -> native.Segment:
-        return native.Segment(
+    def _segment(self, caption: Caption, latency: Latency) -> Segment:
+        return Segment(
             room=self.room,
             track=self.name,
             participant=self.participant,
@@ -188,14 +188,14 @@ class CaptionTrack:
             end=_rounded(seconds(caption.end)),
             text=" ".join(word.text for word in caption.words),
             words=[
-                native.CaptionWord(word.text, _rounded(seconds(word.start)), _rounded(seconds(word.end)))
+                CaptionWord(word.text, _rounded(seconds(word.start)), _rounded(seconds(word.end)))
                 for word in caption.words
             ],
             tentative=" ".join(word.text for word in caption.tentative),
             latency=latency,
         )
 
-    def _latency(self, caption: Caption, now: float, ends_spurt: bool) -> native.Latency:
+    def _latency(self, caption: Caption, now: float, ends_spurt: bool) -> Latency:
         parts: WordLatency | None = None
         capture_to_caption: float | None = None
         for word in self._new_words:
@@ -214,7 +214,7 @@ class CaptionTrack:
         if spurt is not None and spurt.ended_at is not None and ends_spurt and caption.final:
             ttfs = max(0.0, now - spurt.ended_at)
             self._metrics.ttfs_seconds.observe(ttfs)
-        return native.Latency(
+        return Latency(
             **({} if parts is None else _in_ms(parts)),
             first_partial=_ms(first_partial),
             ttfs=_ms(ttfs),

@@ -8,26 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captions.doors.native.messages import (
-    CaptionWord,
-    Error,
-    GapNotice,
-    Latency,
-    Participant,
-    Segment,
-    ServerMessage,
-    SpeechNotice,
-)
-from captions.doors.track import CaptionTrack
-from captions.engine.listener import Arrived, BadAudio, Impaired, Taken
+from captions.doors.captioner import Captioner, TrackError, TrackNews
+from captions.engine.orders import Arrived, BadAudio, Impaired
 from captions.metrics import Metrics
+from captions.stream.captions import CaptionWord, GapNotice, Latency, Participant, Segment, SpeechNotice
 from captions.types import (
     SAMPLE_RATE,
     Flushed,
     Gap,
     ModelFailed,
     Pause,
-    Progress,
     Tentative,
     TrackEvent,
     Word,
@@ -45,14 +35,14 @@ class Stage:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.messages: list[ServerMessage] = []
+        self.messages: list[TrackNews] = []
         self.metrics = Metrics()
         numbers = count()
-        self.track = CaptionTrack(
+        self.track = Captioner(
             "daily", "t1", ZOE, lambda: f"s{next(numbers)}", lambda: self.now, self.metrics, self.messages.append
         )
 
-    def take(self) -> list[ServerMessage]:
+    def take(self) -> list[TrackNews]:
         """What was emitted since the last time."""
         taken, self.messages[:] = list(self.messages), []
         return taken
@@ -303,13 +293,13 @@ def test_what_the_network_spoilt_is_counted() -> None:
     assert stage.metric("captions_concealed_audio_seconds_total") == 0.04
 
 
-def test_errors_name_the_track_and_are_not_fatal() -> None:
+def test_errors_name_the_track() -> None:
     stage = Stage()
     stage.track.heard(BadAudio("not an Opus packet"))
     stage.track.said([ModelFailed("out of memory")])
     assert stage.take() == [
-        Error("bad_audio", "not an Opus packet", False, "t1"),
-        Error("model_failed", "out of memory", False, "t1"),
+        TrackError("t1", "bad_audio", "not an Opus packet"),
+        TrackError("t1", "model_failed", "out of memory"),
     ]
 
 
@@ -319,29 +309,16 @@ def test_audio_taken_in_is_counted() -> None:
     assert stage.metric("captions_audio_seconds_total") == 1.5
 
 
-def test_pending_audio_is_what_was_sent_and_neither_heard_nor_dealt_with() -> None:
-    track = Stage().track
-    track.sent(6_000)
-    assert track.pending_samples == 6_000
-    track.heard(Taken(4_000, pushed_to=3_840))
-    assert track.pending_samples == 2_000 + 3_840
-    track.said([Progress(1_920)])
-    assert track.pending_samples == 2_000 + 1_920
-    track.heard(Taken(2_000, pushed_to=3_840))
-    track.said([Progress(3_840)])
-    assert track.pending_samples == 0
-
-
-def test_audio_dealt_with_before_it_was_told_is_not_pending() -> None:
-    track = Stage().track
-    track.sent(1_920)
-    track.said([Progress(1_920)])
-    track.heard(Taken(1_920, pushed_to=1_920))
-    assert track.pending_samples == 0
-
-
 def test_an_interruption_is_told_as_a_gap_behind_what_was_heard() -> None:
     stage = Stage()
     stage.arrived(0.0, 2.0, at=2.0)
     stage.track.interrupted(1.5)
     assert stage.take() == [GapNotice("t1", 2.0, 3.5, "disconnected")]
+
+
+def test_audio_for_which_the_listener_had_no_room_is_a_gap_behind_what_was_heard() -> None:
+    stage = Stage()
+    stage.arrived(0.0, 2.0, at=2.0)
+    stage.track.missed(samples(0.5))
+    assert stage.take() == [GapNotice("t1", 2.0, 2.5, "overload")]
+    assert stage.metric("captions_dropped_audio_seconds_total", reason="overload") == 0.5

@@ -1,0 +1,62 @@
+"""Holding back the sender of a track that drops nothing, so that what waits to be transcribed stays bounded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+__all__ = ["BackPressure"]
+
+
+class BackPressure:
+    """One track's. Say what was `sent`, `taken` and `dealt` with; while `is_full`, wait for `room` before reading on.
+
+    Audio waits in two places: `sent` but not `taken` in by the listener, counted in samples; and pushed to the model
+    but not dealt with, known by two media positions. `hold` and `release` are called when the wait begins and ends.
+    """
+
+    def __init__(self, most_samples: int, hold: Callable[[], object], release: Callable[[], object]) -> None:
+        self._most_samples = most_samples
+        self._hold = hold
+        self._release = release
+        self._untaken_samples = 0
+        self._pushed_to = 0
+        self._dealt_to = 0
+        self._over = False
+        self._progressed = asyncio.Event()
+
+    @property
+    def pending_samples(self) -> int:
+        """Audio that neither the listener nor the model has dealt with yet."""
+        return self._untaken_samples + max(0, self._pushed_to - self._dealt_to)
+
+    @property
+    def is_full(self) -> bool:
+        return self.pending_samples > self._most_samples and not self._over
+
+    def sent(self, samples: int) -> None:
+        self._untaken_samples += samples
+
+    def taken(self, samples: int, pushed_to: int) -> None:
+        """The listener took in so many samples and has pushed frames up to a media position."""
+        self._untaken_samples -= samples
+        self._pushed_to = pushed_to
+        self._progressed.set()
+
+    def dealt(self, to: int) -> None:
+        """The model has dealt with the audio up to a media position."""
+        self._dealt_to = to
+        self._progressed.set()
+
+    def end(self) -> None:
+        """Nobody is to wait any more: the track is gone."""
+        self._over = True
+        self._progressed.set()
+
+    async def room(self) -> None:
+        """Wait until there is room for more audio."""
+        self._hold()
+        while self.is_full:
+            self._progressed.clear()
+            await self._progressed.wait()
+        self._release()

@@ -1,0 +1,175 @@
+"""One track as a door publishes it: audio to the engine, captions back to the door and to the track's room."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from captions.doors.back_pressure import BackPressure
+from captions.doors.captioner import Captioner, TrackError, TrackNews
+from captions.doors.service import Service
+from captions.engine.engine import TrackSink
+from captions.engine.orders import (
+    AudioEnded,
+    FlushAsked,
+    HearingEvent,
+    PacketArrived,
+    SenderHeld,
+    SenderReleased,
+    Taken,
+    TrackMuted,
+)
+from captions.stream.captions import Participant, Segment
+from captions.stream.codec import Codec
+from captions.stream.timeline import Packet
+from captions.types import Progress, TrackEvent, samples_in
+
+__all__ = ["PublishedTrack", "TrackOwner"]
+
+_ENDED = "\x00ended"
+"""The id of a track's last flush; no client's id begins with NUL."""
+
+
+class TrackOwner(Protocol):
+    """The session that publishes a track; called on the event loop."""
+
+    def show(self, news: TrackNews, room_json: str | None) -> None:
+        """Captions and notices, in order. `room_json` is a segment as the room's watchers have it, if it went there."""
+
+    def flushed(self, track: PublishedTrack, flush_id: str) -> None:
+        """Every word before a flush that was asked for is out."""
+
+    def ended(self, track: PublishedTrack) -> None:
+        """Every word of an ended track is out, and the track is gone."""
+
+
+class PublishedTrack:
+    """`hear` packets in order, and wait for `room` whenever the track `is_full`; `end` it when no more come.
+
+    A track without a `room` is private to its publisher. `live`: its audio is dropped rather than its sender held back.
+    Without an `owner` only the room is told. `beside` gets all that the engine says of the track, after the captions
+    have had it.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        owner: TrackOwner | None = None,
+        *,
+        room: str | None,
+        name: str,
+        participant: Participant,
+        codec: Codec,
+        live: bool,
+        beside: TrackSink | None = None,
+    ) -> None:
+        self.name = name
+        self._service = service
+        self._owner = owner
+        self._codec = codec
+        self._live = live
+        self._beside = beside
+        self._muted = False
+        self._published = room is not None
+        self._ending = False
+        self._captioner = Captioner(
+            room=room or "",
+            name=name,
+            participant=participant,
+            new_id=service.new_id,
+            clock=service.clock,
+            metrics=service.metrics,
+            tell=self._tell,
+        )
+        self._engine = service.engine
+        self._number = self._engine.open(room or name, codec, self, drops=live)
+        self._pressure = BackPressure(
+            samples_in(service.limits.pending_audio_s),
+            hold=lambda: self._engine.tell(SenderHeld(self._number)),
+            release=lambda: self._engine.tell(SenderReleased(self._number)),
+        )
+
+    @property
+    def is_ending(self) -> bool:
+        """No more audio comes; its last words may still be on their way."""
+        return self._ending
+
+    @property
+    def is_full(self) -> bool:
+        """The track drops nothing and has its fill of audio."""
+        return not self._live and self._pressure.is_full
+
+    def hear(self, packet: Packet) -> None:
+        """The next packet as it came; passed over while the track is muted or ending."""
+        if self._muted or self._ending:
+            return
+        taken = self._engine.tell(PacketArrived(self._number, packet))
+        if not taken:
+            self._captioner.missed(self._codec.samples_in(packet.data))
+        elif not self._live:
+            self._pressure.sent(self._codec.samples_in(packet.data))
+
+    async def room(self) -> None:
+        """Wait until the track has room for more audio."""
+        await self._pressure.room()
+
+    def mute(self) -> None:
+        self._muted = True
+        self._engine.tell(TrackMuted(self._number))
+
+    def unmute(self) -> None:
+        self._muted = False
+
+    def flush(self, flush_id: str) -> None:
+        """The owner is told when every word of what was heard so far is out."""
+        self._engine.tell(FlushAsked(self._number, flush_id))
+
+    def end(self) -> None:
+        """No more audio comes. The last words still do, and then the owner is told."""
+        if not self._ending:
+            self._ending = True
+            self._engine.tell(AudioEnded(self._number, _ENDED))
+
+    def map_clock(self, offset_s: float) -> None:
+        """The sender's clock is at most so far behind ours."""
+        self._captioner.map_clock(offset_s)
+
+    def interrupted(self, away_s: float) -> None:
+        """The publisher lost its connection for so long."""
+        self._captioner.interrupted(away_s)
+
+    def heard(self, event: HearingEvent) -> None:
+        self._captioner.heard(event)
+        if isinstance(event, Taken):
+            self._pressure.taken(event.samples, event.pushed_to)
+        if self._beside is not None:
+            self._beside.heard(event)
+
+    def said(self, events: Sequence[TrackEvent]) -> None:
+        flushed = self._captioner.said(events)
+        for event in events:
+            if isinstance(event, Progress):
+                self._pressure.dealt(event.to)
+        if self._beside is not None:
+            self._beside.said(events)
+        for flush_id in flushed:
+            if flush_id == _ENDED:
+                self._close()
+            elif self._owner is not None:
+                self._owner.flushed(self, flush_id)
+
+    def _close(self) -> None:
+        self._pressure.end()
+        self._captioner.close()
+        self._engine.close(self._number)
+        if self._owner is not None:
+            self._owner.ended(self)
+
+    def _tell(self, news: TrackNews) -> None:
+        room_json = None
+        if isinstance(news, Segment) and self._published:
+            room_json = self._service.rooms.publish(news, self._service.clock())
+        elif isinstance(news, TrackError):
+            self._service.metrics.errors.labels(code=news.code).inc()
+        if self._owner is not None:
+            self._owner.show(news, room_json)

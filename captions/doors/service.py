@@ -1,0 +1,34 @@
+"""What all doors of a server share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+from captions.config import LimitsConfig
+from captions.engine.engine import Engine
+from captions.metrics import Metrics
+from captions.rooms.rooms import Rooms
+
+if TYPE_CHECKING:
+    from captions.doors.native.session import Session
+
+__all__ = ["Service", "Write"]
+
+Write: TypeAlias = Callable[[bytes | str], None]
+"""Where a connection's payloads go; never waits."""
+
+
+@dataclass(slots=True)
+class Service:
+    """The engine, the rooms and the limits. `draining`: no new track is taken. `sessions`: the native ones, by id."""
+
+    engine: Engine
+    rooms: Rooms
+    metrics: Metrics
+    limits: LimitsConfig
+    clock: Callable[[], float]
+    new_id: Callable[[], str]
+    draining: bool = False
+    sessions: dict[str, Session] = field(default_factory=dict)

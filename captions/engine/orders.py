@@ -1,0 +1,216 @@
+"""What crosses from thread to thread in the engine: notices, orders, and what comes back.
+
+    event loop --notices--> listener thread --orders--> model thread
+        ^                        |                          |
+        +--- hearing events -----+------ track events ------+
+
+Each is plain, immutable data that names its track by number, so that it could cross to another process as well. The
+track events are defined in captions/types.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from captions.stream.codec import Codec
+from captions.stream.timeline import Packet
+from captions.types import Frame, Gap, TrackEvent
+from captions.vad.gate import SpurtEnded, SpurtStarted
+
+__all__ = [
+    "Arrived",
+    "AudioEnded",
+    "BadAudio",
+    "CloseTrack",
+    "EndSpeech",
+    "FlushAsked",
+    "FlushTrack",
+    "HearingEvent",
+    "Impaired",
+    "Notice",
+    "OpenTrack",
+    "Order",
+    "PacketArrived",
+    "PushFrame",
+    "SenderHeld",
+    "SenderReleased",
+    "StartSpeech",
+    "StepReport",
+    "StepResults",
+    "Taken",
+    "TrackClosed",
+    "TrackMuted",
+    "TrackOpened",
+    "Turn",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class TrackOpened:
+    """A new track. `drops`: when it has more audio than can be heard, its oldest goes; else its sender waits."""
+
+    track: int
+    room: str
+    codec: Codec
+    drops: bool
+
+
+class PacketArrived(Struct, frozen=True, gc=False):
+    track: int
+    packet: Packet
+
+
+@dataclass(frozen=True, slots=True)
+class TrackMuted:
+    track: int
+
+
+@dataclass(frozen=True, slots=True)
+class SenderHeld:
+    """The sender of a track that drops nothing is made to wait, so that its silence is no end of speech."""
+
+    track: int
+
+
+@dataclass(frozen=True, slots=True)
+class SenderReleased:
+    """The sender may go on."""
+
+    track: int
+
+
+@dataclass(frozen=True, slots=True)
+class FlushAsked:
+    """The client wants to know when every word of what it has sent is out."""
+
+    track: int
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AudioEnded:
+    """No more audio will come: end the spurt under way, then flush with this id."""
+
+    track: int
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrackClosed:
+    track: int
+
+
+Notice: TypeAlias = (
+    TrackOpened | PacketArrived | TrackMuted | SenderHeld | SenderReleased | FlushAsked | AudioEnded | TrackClosed
+)
+"""What the doors tell the listener, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTrack:
+    """`drops`: audio past the backlog's bound is dropped; else progress is reported and the sender holds back."""
+
+    track: int
+    room: str
+    drops: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PushFrame:
+    track: int
+    frame: Frame
+
+
+@dataclass(frozen=True, slots=True)
+class StartSpeech:
+    """A spurt has begun within the frames pushed last."""
+
+    track: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndSpeech:
+    """The spurt is over: there is no speech behind media position `at`, or else behind the frames pushed so far."""
+
+    track: int
+    at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FlushTrack:
+    track: int
+    flush_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CloseTrack:
+    track: int
+
+
+Order: TypeAlias = OpenTrack | PushFrame | StartSpeech | EndSpeech | FlushTrack | CloseTrack
+"""What the listener tells the runner, in order."""
+
+
+class Arrived(Struct, frozen=True, gc=False):
+    """A track's audio from media position `start` to `end` had come by `at`; see `Packet` for `captured_at`."""
+
+    start: int
+    end: int
+    at: float
+    captured_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class BadAudio:
+    """A packet that could not be decoded."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Of a track whose sender waits: packets of `samples` were taken in, and frames up to `pushed_to` handed on."""
+
+    samples: int
+    pushed_to: int
+
+
+@dataclass(frozen=True, slots=True)
+class Impaired:
+    """What the network spoilt: packets dropped because they came `late` or `repeated`, samples lost and `concealed`."""
+
+    late: int
+    repeated: int
+    concealed: int
+
+
+HearingEvent: TypeAlias = Arrived | SpurtStarted | SpurtEnded | BadAudio | Taken | Impaired | Gap
+"""What the listener says of a track, in order."""
+
+
+@dataclass(slots=True)
+class Turn:
+    """What one turn of the listener came to: orders for the runner, and hearing events by track."""
+
+    orders: list[Order]
+    heard: list[tuple[int, HearingEvent]]
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """What a step cost and how full the lanes are, for the metrics; `step_s` None where tracks only left."""
+
+    step_s: float | None
+    lanes_stepped: int
+    lanes_in_use: int
+    lanes_busy: int
+    tracks_waiting: int
+    lane_waits_s: tuple[float, ...]
+    stalled: int
+
+
+StepResults: TypeAlias = tuple[list[tuple[int, TrackEvent]], StepReport | None]
+"""Track events by track, in order, and what the step they came from has to report."""

@@ -1,0 +1,205 @@
+"""A published track on a real engine that is turned by hand: who is told what, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+import pytest
+
+from captions.config import Config, LimitsConfig
+from captions.doors.captioner import TrackNews
+from captions.doors.published_track import PublishedTrack
+from captions.doors.service import Service
+from captions.engine.engine import Engine
+from captions.engine.orders import HearingEvent, Taken
+from captions.metrics import Metrics
+from captions.models.scripted import ScriptedModel
+from captions.rooms.rooms import Rooms
+from captions.stream.captions import GapNotice, Participant, Segment, SpeechNotice
+from captions.stream.codec import Codec
+from captions.stream.timeline import Packet
+from captions.types import FRAME_SAMPLES, SAMPLE_RATE, Flushed, Pcm, TrackEvent, Word
+from tests.server.harness import pcm_f32le
+from tests.speech import saying, silence
+
+
+@dataclass
+class Owner:
+    """Remembers what it was told, in order."""
+
+    told: list[Any] = field(default_factory=list)
+    room_json: list[str | None] = field(default_factory=list)
+
+    def show(self, news: TrackNews, room_json: str | None) -> None:
+        self.told.append(news)
+        self.room_json.append(room_json)
+
+    def flushed(self, track: PublishedTrack, flush_id: str) -> None:
+        self.told.append(f"flushed {flush_id}")
+
+    def ended(self, track: PublishedTrack) -> None:
+        self.told.append(f"{track.name} ended")
+
+    def shown(self) -> list[tuple[TrackNews, str | None]]:
+        return list(zip(self.told, self.room_json, strict=True))
+
+    def text(self) -> str:
+        return " ".join(news.text for news in self.told if isinstance(news, Segment) and news.final)
+
+
+@dataclass
+class Beside:
+    events: list[HearingEvent | TrackEvent] = field(default_factory=list)
+
+    def heard(self, event: HearingEvent) -> None:
+        self.events.append(event)
+
+    def said(self, events: Sequence[TrackEvent]) -> None:
+        self.events += events
+
+
+@dataclass(eq=False)
+class Wall:
+    """A watcher of a room."""
+
+    seen: list[str] = field(default_factory=list)
+
+    def send(self, payload: str) -> None:
+        self.seen.append(payload)
+
+
+class Stage:
+    """A service whose engine takes its turns by hand."""
+
+    def __init__(self, *, pending_audio_s: float = 20.0, most_waiting: int = 1_000) -> None:
+        config = Config(limits=LimitsConfig(pending_audio_s=pending_audio_s))
+        metrics = Metrics()
+        self.engine = Engine(
+            ScriptedModel(lanes=1, delay_frames=2),
+            config,
+            metrics,
+            lambda: 0.0,
+            post=lambda call: call(),
+            most_waiting=most_waiting,
+        )
+        self.rooms = Rooms(config.rooms, 10)
+        numbers = count()
+        self.service = Service(
+            self.engine, self.rooms, metrics, config.limits, lambda: 0.0, lambda: f"s{next(numbers)}"
+        )
+        self.owner = Owner()
+        self.beside = Beside()
+
+    def publish(self, *, room: str | None = "daily", live: bool = True) -> PublishedTrack:
+        return PublishedTrack(
+            self.service,
+            self.owner,
+            room=room,
+            name="ada",
+            participant=Participant("ada"),
+            codec=Codec("pcm_f32le", SAMPLE_RATE),
+            live=live,
+            beside=self.beside,
+        )
+
+    def hear(self, track: PublishedTrack, frames: Sequence[Pcm]) -> None:
+        for frame in frames:
+            track.hear(Packet(pcm_f32le(frame), 0.0))
+        self.engine.turn()
+
+
+def test_a_track_that_ends_says_its_last_words_and_is_gone() -> None:
+    stage = Stage()
+    track = stage.publish()
+    stage.hear(track, saying(11, 12))
+    track.end()
+    track.end()
+    assert (track.is_ending, stage.engine.tracks) == (True, 1)
+    stage.engine.turn()
+    assert (stage.owner.text(), stage.owner.told[-1]) == ("w11 w12", "ada ended")
+    assert stage.owner.told.count("ada ended") == 1
+    assert stage.engine.tracks == 0
+
+
+def test_segments_go_to_the_room_first_and_the_owner_gets_them_as_the_room_has_them() -> None:
+    stage, wall = Stage(), Wall()
+    stage.rooms.watch("daily", wall, 0.0)
+    track = stage.publish()
+    stage.hear(track, [*saying(11), *silence(10)])
+    assert [json for json in stage.owner.room_json if json is not None] == wall.seen
+    assert [type(news) for news, json in stage.owner.shown() if json is None] == [SpeechNotice, SpeechNotice]
+    assert [type(news) for news, json in stage.owner.shown() if json is not None] == [Segment] * len(wall.seen)
+    assert len(wall.seen) > 0
+
+
+def test_a_track_without_a_room_is_private() -> None:
+    stage = Stage()
+    stage.hear(stage.publish(room=None), [*saying(11), *silence(10)])
+    assert stage.owner.text() == "w11"
+    assert set(stage.owner.room_json) == {None}
+    assert len(stage.rooms) == 0
+
+
+def test_a_muted_or_ending_track_hears_nothing() -> None:
+    stage = Stage()
+    track = stage.publish()
+    track.mute()
+    stage.hear(track, saying(11))
+    track.unmute()
+    stage.hear(track, saying(12))
+    track.end()
+    stage.hear(track, saying(13))
+    assert stage.owner.text() == "w12"
+
+
+def test_a_flush_is_told_behind_its_words() -> None:
+    stage = Stage()
+    track = stage.publish()
+    stage.hear(track, saying(11))
+    track.flush("f")
+    stage.engine.turn()
+    assert [told for told in stage.owner.told if not isinstance(told, SpeechNotice)][-1] == "flushed f"
+    assert stage.owner.text() == "w11"
+
+
+def test_whoever_stands_beside_gets_every_event() -> None:
+    stage = Stage()
+    track = stage.publish()
+    stage.hear(track, saying(11))
+    track.flush("f")
+    stage.engine.turn()
+    assert [event.text for event in stage.beside.events if isinstance(event, Word)] == ["w11"]
+    assert Flushed("f") in stage.beside.events
+
+
+async def test_a_track_that_drops_nothing_is_full_until_its_audio_was_dealt_with() -> None:
+    stage = Stage(pending_audio_s=0.4)
+    track = stage.publish(live=False)
+    for frame in silence(6):
+        track.hear(Packet(pcm_f32le(frame), 0.0))
+    full = track.is_full
+    stage.engine.turn()
+    assert full
+    assert sum(event.samples for event in stage.beside.events if isinstance(event, Taken)) == 6 * FRAME_SAMPLES
+    assert not track.is_full
+    await track.room()
+
+
+def test_a_live_track_is_never_full() -> None:
+    stage = Stage(pending_audio_s=0.1)
+    track = stage.publish()
+    for frame in silence(50):
+        track.hear(Packet(pcm_f32le(frame), 0.0))
+    assert not track.is_full
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_audio_that_the_listener_has_no_room_for_is_told_as_a_gap(live: bool) -> None:
+    stage = Stage(most_waiting=2)
+    track = stage.publish(live=live)
+    for frame in silence(2):
+        track.hear(Packet(pcm_f32le(frame), 0.0))
+    assert stage.owner.told == [GapNotice("ada", 0.0, 0.08, "overload")]
