@@ -107,9 +107,7 @@ class Listener:
 
     def tell(self, notice: Notice) -> bool:
         """False: there was no room for a packet. It will not be heard."""
-        taken = self._inbox.put(notice)
-        self._inbox.wake()
-        return taken
+        return self._inbox.put(notice)
 
     def stop(self) -> None:
         self._inbox.close()

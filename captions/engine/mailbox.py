@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Iterable
 from typing import Generic, TypeVar
 
 __all__ = ["Mailbox"]
@@ -12,7 +13,7 @@ T = TypeVar("T")
 
 
 class Mailbox(Generic[T]):
-    """`put` from any thread. The worker loops: `wait`, then `take` everything, until the mailbox `is_closed`.
+    """`put` from any thread, which wakes the worker. It loops: `wait`, then `take` everything, until `is_closed`.
 
     A full mailbox refuses `audio` and nothing else: what opens, flushes or closes a track has to arrive, and comes
     seldom.
@@ -30,23 +31,24 @@ class Mailbox(Generic[T]):
         return self._closed.is_set()
 
     def put(self, item: T) -> bool:
-        """Whether there was room. Call `wake` when all that belongs together is in."""
-        if len(self._items) >= self._most and isinstance(item, self._audio):
-            return False
-        self._items.append(item)
-        return True
-
-    def wake(self) -> None:
-        """Let the worker take what was put."""
+        """Whether there was room."""
+        taken = self._add(item)
         if not self._filled.is_set():
             self._filled.set()
+        return taken
+
+    def put_all(self, items: Iterable[T]) -> list[T]:
+        """What belongs together, in order; the worker wakes when all of it is in. Returns what there was no room for."""
+        refused = [item for item in items if not self._add(item)]
+        self._filled.set()
+        return refused
 
     def take(self) -> list[T]:
         """All that has come, in order. Only the worker takes, so what is counted is there."""
         return [self._items.popleft() for _ in range(len(self._items))]
 
     def wait(self, timeout_s: float | None = None) -> None:
-        """Until somebody wakes the worker, or for so long."""
+        """Until something was put, or for so long."""
         self._filled.wait(timeout_s)
         self._filled.clear()
 
@@ -58,3 +60,9 @@ class Mailbox(Generic[T]):
         """The worker is to end after the turn it is in."""
         self._closed.set()
         self._filled.set()
+
+    def _add(self, item: T) -> bool:
+        if len(self._items) >= self._most and isinstance(item, self._audio):
+            return False
+        self._items.append(item)
+        return True

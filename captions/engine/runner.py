@@ -87,9 +87,7 @@ class Runner:
 
     def submit(self, orders: list[Order]) -> list[PushFrame]:
         """Hand over orders, in order. Returns the frames for which the queue had no room."""
-        refused = [order for order in orders if not self._inbox.put(order)]
-        self._inbox.wake()
-        return [order for order in refused if isinstance(order, PushFrame)]
+        return [order for order in self._inbox.put_all(orders) if isinstance(order, PushFrame)]
 
     def wait_warm(self) -> None:
         """Block until the model is warm.

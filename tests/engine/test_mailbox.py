@@ -32,14 +32,20 @@ def test_a_full_mailbox_refuses_audio_and_nothing_else() -> None:
     assert box.put(Audio())
 
 
+def test_of_what_is_put_together_the_audio_for_which_there_is_no_room_comes_back() -> None:
+    box: Mailbox[Item] = Mailbox(1, Audio)
+    first, second, flush = Audio(), Audio(), Item()
+    assert box.put_all([first, second, flush]) == [second]
+    assert box.take() == [first, flush]
+
+
 def test_a_worker_that_waits_is_woken_once_for_all_that_was_put() -> None:
     box: Mailbox[Item] = Mailbox(10, Audio)
-    item = Item()
-    box.put(item)
-    box.wake()
-    box.wake()
+    items = [Item(), Item(), Audio()]
+    box.put(items[0])
+    assert box.put_all(items[1:]) == []
     box.wait()
-    assert box.take() == [item]
+    assert box.take() == items
     box.wait(timeout_s=0.0)
     assert box.take() == []
 
