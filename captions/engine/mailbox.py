@@ -38,7 +38,7 @@ class Mailbox(Generic[T]):
         return taken
 
     def put_all(self, items: Iterable[T]) -> list[T]:
-        """What belongs together, in order; the worker wakes when all of it is in. Returns what there was no room for."""
+        """What belongs together, in order: the worker wakes when all of it is in. Returns what had no room."""
         refused = [item for item in items if not self._add(item)]
         self._filled.set()
         return refused
