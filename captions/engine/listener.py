@@ -35,9 +35,9 @@ from captions.engine.orders import (
     TrackOpened,
     Turn,
 )
-from captions.stream.codec import AudioError
+from captions.stream.chunk_cutter import CHUNK_SPAN, Chunk
 from captions.stream.decode import decoder_for
-from captions.stream.ear import CHUNK_SPAN, Chunk, Ear
+from captions.stream.ear import Ear, Impairment, Taking
 from captions.vad.gate import Gate, GatePolicy, SpurtEnded, SpurtStarted
 from captions.vad.silero import SileroVad
 
@@ -55,10 +55,10 @@ class ListenedTrack:
     gate: Gate
     stream: int
     drops: bool
+    told_impairment: Impairment
     held: bool = False
     pushed_to: int = 0
     told_taken: int = 0
-    told_impaired: tuple[int, int, int] = (0, 0, 0)
 
 
 class Listener:
@@ -128,7 +128,7 @@ class Listener:
         for notice in self._inbox.take():
             if isinstance(notice, PacketArrived):
                 track = self._tracks.get(notice.track)
-                if track is not None and self._queue(track, notice, turn):
+                if track is not None and self._push(track, notice, turn):
                     sounding[notice.track] = track
                 continue
             if notice.track in sounding:
@@ -138,21 +138,23 @@ class Listener:
         self._end_stalled(self._clock(), turn)
         return turn
 
-    def _queue(self, track: ListenedTrack, arrival: PacketArrived, turn: Turn) -> bool:
-        """Whether there is something to hear."""
+    def _push(self, track: ListenedTrack, arrival: PacketArrived, turn: Turn) -> bool:
+        """Whether there is something to take in."""
         ear = track.ear
-        awake = ear.push(arrival.packet)
+        sounds = ear.push(arrival.packet)
         if track.drops:
-            if awake and ear.timeline.pending > self._max_pending_packets:
+            if sounds and ear.pending_packets > self._max_pending_packets:
                 ear.drop_oldest()
-        elif not awake:
+        elif not sounds:
             self._tell_taken(arrival.track, track, turn)
-        return awake
+        return sounds
 
     def _obey(self, notice: Notice, turn: Turn) -> None:
         if isinstance(notice, TrackOpened):
             ear = Ear(decoder_for(notice.codec), skips_silence=self._skips_silence)
-            self._tracks[notice.track] = ListenedTrack(ear, Gate(self._gate_policy), self._vad.open(), notice.drops)
+            self._tracks[notice.track] = ListenedTrack(
+                ear, Gate(self._gate_policy), self._vad.open(), notice.drops, ear.impairment
+            )
             turn.orders.append(OpenTrack(notice.track, notice.room, notice.drops))
             return
         track = self._tracks.get(notice.track)
@@ -183,39 +185,41 @@ class Listener:
     def _hear(self, sounding: dict[int, ListenedTrack], turn: Turn) -> None:
         """Take in what the tracks have pending, a frame each a round, and let the detector hear each round."""
         while sounding:
+            chunks: list[tuple[int, ListenedTrack, tuple[Chunk, ...]]] = []
+            going_on: dict[int, ListenedTrack] = {}
             for track_id, track in sounding.items():
-                self._advance(track_id, track, turn)
-            self._detect(sounding, turn)
-            sounding = {track_id: track for track_id, track in sounding.items() if not track.ear.is_done}
+                taking = track.ear.take(speaking=track.gate.speaking)
+                self._tell(track_id, track, taking, turn)
+                if taking.chunks:
+                    chunks.append((track_id, track, taking.chunks))
+                if taking.more:
+                    going_on[track_id] = track
+            self._detect(chunks, turn)
+            sounding = going_on
 
-    def _advance(self, track_id: int, track: ListenedTrack, turn: Turn) -> None:
-        ear = track.ear
-        frame = None
-        try:
-            frame = ear.advance()
-        except AudioError as error:
-            turn.heard.append((track_id, BadAudio(str(error))))
-        for sound in ear.arrivals:
-            packet = sound.packet
-            arrived = Arrived(sound.start, sound.start + sound.samples, packet.arrived_at, packet.captured_at)
+    def _tell(self, track_id: int, track: ListenedTrack, taking: Taking, turn: Turn) -> None:
+        """The runner of a frame, the track's connection of everything else."""
+        if taking.damage is not None:
+            turn.heard.append((track_id, BadAudio(taking.damage)))
+        for placed in taking.arrivals:
+            packet = placed.packet
+            arrived = Arrived(placed.start, placed.start + placed.samples, packet.arrived_at, packet.captured_at)
             turn.heard.append((track_id, arrived))
-        ear.arrivals.clear()
-        if ear.gaps:
-            turn.heard += [(track_id, gap) for gap in ear.gaps]
-            ear.gaps.clear()
-        if frame is not None:
-            turn.orders.append(PushFrame(track_id, frame))
-            track.pushed_to = max(track.pushed_to, frame.end)
+        for gap in taking.gaps:
+            turn.heard.append((track_id, gap))
+        if taking.frame is not None:
+            turn.orders.append(PushFrame(track_id, taking.frame))
+            track.pushed_to = max(track.pushed_to, taking.frame.end)
             self._tell_impaired(track_id, track, turn)
         if not track.drops:
             self._tell_taken(track_id, track, turn)
 
     def _tell_impaired(self, track_id: int, track: ListenedTrack, turn: Turn) -> None:
-        impaired = (track.ear.timeline.late, track.ear.timeline.repeated, track.ear.concealed)
-        if impaired != track.told_impaired:
-            more = (now - told for now, told in zip(impaired, track.told_impaired, strict=True))
+        impairment = track.ear.impairment
+        if impairment != track.told_impairment:
+            more = (now - told for now, told in zip(impairment, track.told_impairment, strict=True))
             turn.heard.append((track_id, Impaired(*more)))
-            track.told_impaired = impaired
+            track.told_impairment = impairment
 
     def _tell_taken(self, track_id: int, track: ListenedTrack, turn: Turn) -> None:
         taken = track.ear.taken_samples
@@ -223,17 +227,13 @@ class Listener:
             turn.heard.append((track_id, Taken(taken - track.told_taken, track.pushed_to)))
             track.told_taken = taken
 
-    def _detect(self, sounding: dict[int, ListenedTrack], turn: Turn) -> None:
-        while True:
-            ready: list[tuple[int, ListenedTrack, Chunk]] = []
-            for track_id, track in sounding.items():
-                chunk = track.ear.chunk()
-                if chunk is not None:
-                    if chunk.fresh:
-                        self._vad.reset(track.stream)
-                    ready.append((track_id, track, chunk))
-            if not ready:
-                return
+    def _detect(self, heard: list[tuple[int, ListenedTrack, tuple[Chunk, ...]]], turn: Turn) -> None:
+        """The detector's opinion of the first chunk of every track, then of the second, and so on."""
+        at = 0
+        while ready := [(track_id, track, chunks[at]) for track_id, track, chunks in heard if at < len(chunks)]:
+            for _, track, chunk in ready:
+                if chunk.fresh:
+                    self._vad.reset(track.stream)
             probabilities = self._vad.probabilities(
                 [track.stream for _, track, _ in ready], np.stack([chunk.pcm for _, _, chunk in ready])
             )
@@ -241,6 +241,7 @@ class Listener:
                 spurt = track.gate.push(probability, chunk.start, chunk.start + CHUNK_SPAN)
                 if spurt is not None:
                     self._turn_gate(track_id, track, spurt, turn)
+            at += 1
 
     def _end_stalled(self, now: float, turn: Turn) -> None:
         """End the spurts of tracks from which nothing comes any more: muted without a word, or a dead network."""
@@ -250,11 +251,9 @@ class Listener:
                 self._end_spurt(track_id, track, turn)
 
     def _finish_frame(self, track_id: int, track: ListenedTrack, turn: Turn) -> None:
-        frame = track.ear.finish(self._clock())
-        if frame is not None:
-            turn.orders.append(PushFrame(track_id, frame))
-            self._tell_impaired(track_id, track, turn)
-            self._detect({track_id: track}, turn)
+        taking = track.ear.finish(self._clock())
+        self._tell(track_id, track, taking, turn)
+        self._detect([(track_id, track, taking.chunks)], turn)
 
     def _end_spurt(self, track_id: int, track: ListenedTrack, turn: Turn) -> None:
         spurt = track.gate.close(track.ear.position)
@@ -266,8 +265,7 @@ class Listener:
     def _turn_gate(self, track_id: int, track: ListenedTrack, spurt: SpurtStarted | SpurtEnded, turn: Turn) -> None:
         """A detector that remembers a voice takes the breath behind it for another: behind a spurt it starts afresh."""
         turn.heard.append((track_id, spurt))
-        track.ear.speaking = isinstance(spurt, SpurtStarted)
-        if track.ear.speaking:
+        if isinstance(spurt, SpurtStarted):
             self._speaking.add(track_id)
             turn.orders.append(StartSpeech(track_id))
         else:

@@ -32,14 +32,21 @@ class Mailbox(Generic[T]):
 
     def put(self, item: T) -> bool:
         """Whether there was room."""
-        taken = self._add(item)
+        if len(self._items) >= self._most and isinstance(item, self._audio):
+            return False
+        self._items.append(item)
         if not self._filled.is_set():
             self._filled.set()
-        return taken
+        return True
 
     def put_all(self, items: Iterable[T]) -> list[T]:
         """What belongs together, in order: the worker wakes when all of it is in. Returns what had no room."""
-        refused = [item for item in items if not self._add(item)]
+        refused = []
+        for item in items:
+            if len(self._items) >= self._most and isinstance(item, self._audio):
+                refused.append(item)
+            else:
+                self._items.append(item)
         self._filled.set()
         return refused
 
@@ -60,9 +67,3 @@ class Mailbox(Generic[T]):
         """The worker is to end after the turn it is in."""
         self._closed.set()
         self._filled.set()
-
-    def _add(self, item: T) -> bool:
-        if len(self._items) >= self._most and isinstance(item, self._audio):
-            return False
-        self._items.append(item)
-        return True

@@ -23,7 +23,7 @@ from msgspec import Struct
 
 from captions.types import SAMPLE_RATE, samples_in
 
-__all__ = ["Lost", "Packet", "Sound", "Timeline", "TimelineItem", "Unsent"]
+__all__ = ["Lost", "Packet", "PlacedPacket", "Timeline", "TimelineItem", "Unsent"]
 
 WINDOW = 3
 MOST_MISORDERED = 100
@@ -47,7 +47,7 @@ class Packet(Struct, frozen=True, gc=False):
     level: int | None = None
 
 
-class Sound(Struct, frozen=True, gc=False):
+class PlacedPacket(Struct, frozen=True, gc=False):
     """A packet and the media position of its first sample."""
 
     packet: Packet
@@ -73,7 +73,7 @@ class Unsent:
     lost: bool
 
 
-TimelineItem: TypeAlias = Sound | Lost | Unsent
+TimelineItem: TypeAlias = PlacedPacket | Lost | Unsent
 
 
 class Timeline:
@@ -173,7 +173,7 @@ class Timeline:
             else:
                 self._ready.append(Unsent(start, heard - start, lost_packets > 0))
         self._ticks += ticks
-        self._ready.append(Sound(packet, heard, self._samples(self._ticks) - heard))
+        self._ready.append(PlacedPacket(packet, heard, self._samples(self._ticks) - heard))
         self._arrived_at = packet.arrived_at
 
     def _hole_before(self, packet: Packet, ticks: int, lost_packets: int) -> int:

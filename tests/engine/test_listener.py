@@ -38,8 +38,8 @@ from captions.engine.orders import (
     TrackOpened,
     Turn,
 )
+from captions.stream.chunk_cutter import CHUNK_SPAN
 from captions.stream.codec import Codec
-from captions.stream.ear import CHUNK_SPAN
 from captions.stream.opus import OPUS_CLOCK, OpusEncoder
 from captions.stream.timeline import Packet
 from captions.types import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE, Frame, Gap

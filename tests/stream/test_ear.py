@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captions.stream.codec import AudioError, Codec
+from captions.stream.chunk_cutter import CHUNK_SPAN, Chunk
+from captions.stream.codec import Codec
 from captions.stream.decode import PcmDecoder, decoder_for
-from captions.stream.ear import CHUNK_SPAN, Chunk, Ear
+from captions.stream.ear import Ear, Impairment, Taking
 from captions.stream.opus import OpusEncoder
 from captions.stream.timeline import Packet
 from captions.types import FRAME_SAMPLES, Frame, Gap
 
 PACKET = 480
-
-
-def ear(*, skips_silence: bool = True) -> Ear:
-    return Ear(PcmDecoder(np.float32, 24_000, 1), skips_silence=skips_silence)
 
 
 def packet(number: int, level: float = 0.5, *, arrived_at: float | None = None, loudness: int | None = None) -> Packet:
@@ -28,27 +26,59 @@ def packet(number: int, level: float = 0.5, *, arrived_at: float | None = None, 
     return Packet(data, at, None, number & 0xFFFF, number * PACKET, loudness)
 
 
-def hear(track: Ear, packets: list[Packet]) -> tuple[list[Frame], list[Chunk]]:
-    frames, chunks = [], []
-    for p in packets:
-        if not track.push(p):
-            continue
-        while not track.is_done:
-            frame = track.advance()
-            frames += [] if frame is None else [frame]
-            chunks += list(iter(track.chunk, None))
-    return frames, chunks
+class Listening:
+    """An ear, and all that came of what it took in."""
+
+    def __init__(self, ear: Ear | None = None, *, skips_silence: bool = True) -> None:
+        self.ear = ear or Ear(PcmDecoder(np.float32, 24_000, 1), skips_silence=skips_silence)
+        self.speaking = False
+        self.frames: list[Frame] = []
+        self.chunks: list[Chunk] = []
+        self.gaps: list[Gap] = []
+        self.damage: list[str] = []
+        self.arrivals: list[int] = []
+
+    def hear(self, packets: Iterable[Packet]) -> Listening:
+        for packet in packets:
+            if self.ear.push(packet):
+                self.take_all()
+        return self
+
+    def take_all(self) -> None:
+        while self.keep(self.ear.take(speaking=self.speaking)).more:
+            pass
+
+    def keep(self, taking: Taking) -> Taking:
+        self.frames += [] if taking.frame is None else [taking.frame]
+        self.chunks += taking.chunks
+        self.gaps += taking.gaps
+        self.damage += [] if taking.damage is None else [taking.damage]
+        self.arrivals += [placed.start for placed in taking.arrivals]
+        return taking
 
 
 def test_four_packets_make_a_frame_that_arrived_with_the_last_of_them() -> None:
-    frames, _ = hear(ear(), [packet(n, (n + 1) / 10) for n in range(4)])
-    (frame,) = frames
+    (frame,) = Listening().hear(packet(n, (n + 1) / 10) for n in range(4)).frames
     assert (frame.start, frame.arrived_at) == (0, 0.06)
     np.testing.assert_array_equal(frame.pcm, np.repeat(np.array([0.1, 0.2, 0.3, 0.4], np.float32), PACKET))
 
 
+def test_taking_gives_at_most_a_frame_and_says_whether_there_is_more() -> None:
+    track = Listening().ear
+    for n in range(5):
+        assert track.push(packet(n))
+    first, second = track.take(speaking=False), track.take(speaking=False)
+    assert (first.frame is not None, first.more, [placed.start for placed in first.arrivals]) == (
+        True,
+        True,
+        [n * PACKET for n in range(4)],
+    )
+    assert (second.frame, second.more, [placed.start for placed in second.arrivals]) == (None, False, [4 * PACKET])
+    assert track.take(speaking=False) == Taking(None, (), [], (), None, more=False)
+
+
 def test_chunks_cover_the_track_without_a_gap() -> None:
-    _, chunks = hear(ear(), [packet(n) for n in range(50)])
+    chunks = Listening().hear(packet(n) for n in range(50)).chunks
     assert [chunk.start for chunk in chunks] == [n * CHUNK_SPAN for n in range(len(chunks))]
     whole_frames = 24_000 // FRAME_SAMPLES * FRAME_SAMPLES
     assert whole_frames // CHUNK_SPAN - len(chunks) in (0, 1), "the resampler holds back some samples"
@@ -59,79 +89,97 @@ def test_chunks_cover_the_track_without_a_gap() -> None:
 def test_however_the_audio_is_cut_it_is_all_there(sizes: list[int]) -> None:
     pcm = np.random.default_rng(0).uniform(0.1, 0.9, sum(sizes)).astype("<f4")
     cuts = np.split(pcm, np.cumsum(sizes)[:-1]) if sizes else []
-    track = ear()
-    frames, _ = hear(track, [Packet(cut.tobytes(), 0.0) for cut in cuts])
-    last = track.finish(0.0)
-    heard = np.concatenate([f.pcm for f in [*frames, *([] if last is None else [last])]] or [np.empty(0, np.float32)])
+    track = Listening().hear(Packet(cut.tobytes(), 0.0) for cut in cuts)
+    whole = len(track.frames)
+    track.keep(track.ear.finish(0.0))
+    heard = np.concatenate([f.pcm for f in track.frames] or [np.empty(0, np.float32)])
     np.testing.assert_array_equal(heard[: len(pcm)], pcm)
     assert not heard[len(pcm) :].any()
-    assert [f.start for f in frames] == [n * FRAME_SAMPLES for n in range(len(frames))]
+    assert [f.start for f in track.frames[:whole]] == [n * FRAME_SAMPLES for n in range(whole)]
 
 
 def test_finishing_fills_up_with_silence_and_leaves_the_clock_where_it_was() -> None:
-    track = ear()
-    hear(track, [packet(0)])
-    frame = track.finish(9.0)
+    track = Listening().hear([packet(0)])
+    frame = track.keep(track.ear.finish(9.0)).frame
     assert frame is not None
-    assert (frame.start, frame.arrived_at, track.position) == (0, 9.0, PACKET)
+    assert (frame.start, frame.arrived_at, track.ear.position) == (0, 9.0, PACKET)
     assert frame.pcm[:PACKET].all()
     assert not frame.pcm[PACKET:].any()
-    assert track.finish(9.0) is None
+    assert track.ear.finish(9.0) == Taking(None, (), [], (), None, more=False)
+
+
+def test_the_detector_hears_what_there_is_of_a_finished_frame_but_not_what_fills_it_up() -> None:
+    track = Listening().hear(packet(n) for n in range(3))
+    (chunk,) = track.ear.finish(9.0).chunks
+    assert chunk.pcm[100:].min() > 0.4
+    track.hear(packet(n) for n in range(3, 50))
+    assert min(chunk.pcm.min() for chunk in track.chunks) > 0.4
 
 
 def test_a_lost_packet_is_concealed_and_counted() -> None:
-    track = ear()
-    frames, _ = hear(track, [packet(n) for n in (0, 2, 3, 4, 5)])
-    assert len(frames) == 1
-    assert not frames[0].pcm[PACKET : 2 * PACKET].any()
-    assert track.concealed == PACKET
+    track = Listening().hear(packet(n) for n in (0, 2, 3, 4, 5))
+    (frame,) = track.frames
+    assert not frame.pcm[PACKET : 2 * PACKET].any()
+    assert track.ear.impairment == Impairment(late=0, repeated=0, concealed=PACKET)
     assert track.gaps == []
 
 
+def test_late_and_repeated_packets_are_counted_and_count_as_taken() -> None:
+    track = Listening().hear(packet(n) for n in (0, 2, 3, 4, 5, 1, 5))
+    assert track.ear.impairment == Impairment(late=1, repeated=1, concealed=PACKET)
+    assert track.ear.taken_samples == 7 * PACKET
+
+
 def test_a_long_loss_is_told_as_a_gap() -> None:
-    track = ear()
-    hear(track, [packet(n) for n in (0, 100, 101, 102, 103)])
-    assert track.gaps == [Gap(PACKET, 100 * PACKET, "loss")]
+    assert Listening().hear(packet(n) for n in (0, 100, 101, 102, 103)).gaps == [Gap(PACKET, 100 * PACKET, "loss")]
 
 
-def test_a_corrupt_packet_is_an_error_and_the_clock_goes_on() -> None:
-    track = Ear(decoder_for(Codec("opus")))
+def test_a_long_loss_while_asleep_is_told_as_a_gap_before_the_track_wakes() -> None:
+    track = Listening().hear(packet(n, 0.0) for n in range(100))
+    assert [track.ear.push(packet(n, 0.0)) for n in (200, 201, 202, 203)] == [False, False, False, True]
+    track.take_all()
+    assert track.gaps == [Gap(100 * PACKET, 200 * PACKET, "loss")]
+    assert len(track.frames) == 6
+
+
+def test_a_corrupt_packet_is_damage_and_the_clock_goes_on() -> None:
+    track = Listening(Ear(decoder_for(Codec("opus"))))
     good = [OpusEncoder().encode(np.full(960, 0.1, np.float32)) for _ in range(3)]
     bad = bytes([good[0][0] | 3]) + b"\x3f" + b"\xff" * 8
     for n, data in enumerate([good[0], bad, good[1], good[2]]):
-        track.push(Packet(data, n / 50, None, n, n * 960))
-    with pytest.raises(AudioError):
-        track.advance()
-    while not track.is_done:
-        track.advance()
-    assert track.position == 4 * PACKET
+        track.ear.push(Packet(data, n / 50, None, n, n * 960))
+    first = track.keep(track.ear.take(speaking=False))
+    assert (first.frame, first.more) == (None, True)
+    track.take_all()
+    assert track.damage == [first.damage]
+    assert track.arrivals == [n * PACKET for n in range(4)]
+    assert track.ear.position == 4 * PACKET
 
 
 def test_falls_asleep_after_half_a_second_of_silence_and_decodes_no_more() -> None:
-    track = ear()
-    frames, _ = hear(track, [packet(n, 0.0) for n in range(200)])
-    assert len(frames) == 24_000 // 2 // FRAME_SAMPLES
-    assert track.taken_samples == 200 * PACKET
+    track = Listening().hear(packet(n, 0.0) for n in range(200))
+    assert len(track.frames) == 24_000 // 2 // FRAME_SAMPLES
+    assert track.ear.taken_samples == 200 * PACKET
+    assert track.ear.newest == packet(199, 0.0)
 
 
 def test_wakes_up_with_the_last_second_of_what_was_kept() -> None:
-    track = ear()
-    hear(track, [packet(n, 0.0) for n in range(200)])
-    frames, chunks = hear(track, [packet(n) for n in range(200, 204)])
+    asleep = Listening().hear(packet(n, 0.0) for n in range(200))
+    track = Listening(asleep.ear).hear(packet(n) for n in range(200, 204))
     woke_at = (201 - 50) * PACKET
-    assert frames[0].start == woke_at - woke_at % FRAME_SAMPLES
-    assert frames[-1].end == 204 * PACKET
-    assert chunks[0].fresh
-    assert not any(chunk.fresh for chunk in chunks[1:])
-    loud = np.concatenate([f.pcm for f in frames])[-4 * PACKET :]
+    assert track.frames[0].start == woke_at - woke_at % FRAME_SAMPLES
+    assert track.frames[-1].end == 204 * PACKET
+    assert track.arrivals == [n * PACKET for n in range(151, 204)]
+    assert track.chunks[0].fresh
+    assert not any(chunk.fresh for chunk in track.chunks[1:])
+    loud = np.concatenate([f.pcm for f in track.frames])[-4 * PACKET :]
     assert loud.all()
 
 
 def test_frames_lie_on_the_same_grid_whether_silence_is_skipped_or_not() -> None:
     packets = [packet(n, 0.0) for n in range(203)] + [packet(n, 0.5) for n in range(203, 230)]
-    skipped, _ = hear(ear(), packets)
-    whole, _ = hear(ear(skips_silence=False), packets)
-    tail = {frame.start: frame.pcm for frame in whole}
+    skipped = Listening().hear(packets).frames
+    tail = {frame.start: frame.pcm for frame in Listening(skips_silence=False).hear(packets).frames}
     for frame in skipped[-8:]:
         np.testing.assert_array_equal(frame.pcm, tail[frame.start])
 
@@ -139,50 +187,74 @@ def test_frames_lie_on_the_same_grid_whether_silence_is_skipped_or_not() -> None
 def test_a_short_sleep_leaves_no_seam() -> None:
     levels = [0.5, 0.5, *[0.001 * (n % 3) for n in range(26 + 47)], *[0.5] * 20]
     packets = [packet(n, level, loudness=20 if level == 0.5 else 127) for n, level in enumerate(levels)]
-    track, whole = ear(), ear(skips_silence=False)
-    (frames, chunks), (all_frames, all_chunks) = hear(track, packets), hear(whole, packets)
-    assert [frame.start for frame in frames] == [frame.start for frame in all_frames]
-    for frame, same in zip(frames, all_frames, strict=True):
+    track, whole = Listening().hear(packets), Listening(skips_silence=False).hear(packets)
+    assert [frame.start for frame in track.frames] == [frame.start for frame in whole.frames]
+    for frame, same in zip(track.frames, whole.frames, strict=True):
         np.testing.assert_array_equal(frame.pcm, same.pcm)
-    assert [(chunk.start, chunk.fresh) for chunk in chunks] == [(chunk.start, False) for chunk in all_chunks]
-    for chunk, same_chunk in zip(chunks, all_chunks, strict=True):
+    assert [(chunk.start, chunk.fresh) for chunk in track.chunks] == [(chunk.start, False) for chunk in whole.chunks]
+    for chunk, same_chunk in zip(track.chunks, whole.chunks, strict=True):
         np.testing.assert_array_equal(chunk.pcm, same_chunk.pcm)
 
 
 def test_stays_awake_while_somebody_speaks() -> None:
-    track = ear()
+    track = Listening()
     track.speaking = True
-    frames, _ = hear(track, [packet(n, 0.0) for n in range(100)])
-    assert len(frames) == 25
+    assert len(track.hear(packet(n, 0.0) for n in range(100)).frames) == 25
 
 
 def test_the_senders_level_decides_without_looking_at_the_audio() -> None:
-    track = ear()
-    frames, _ = hear(track, [packet(n, 0.5, loudness=127) for n in range(200)])
-    assert len(frames) == 6
+    assert len(Listening().hear(packet(n, 0.5, loudness=127) for n in range(200)).frames) == 6
 
 
 def test_silence_nobody_sent_closes_the_gate_and_is_not_played_on_for_ever() -> None:
-    track = ear()
-    hear(track, [packet(n) for n in range(4)])
+    track = Listening().hear(packet(n) for n in range(4))
     track.speaking = True
-    frames, _ = hear(track, [Packet(packet(0).data, 60.0, None, 4, 60 * 24_000)])
-    assert 0.9 < sum(not f.pcm.any() for f in frames) * 0.08 < 1.1
-    assert track.position == 60 * 24_000 + PACKET
+    track.hear([Packet(packet(0).data, 60.0, None, 4, 60 * 24_000)])
+    assert 0.9 < sum(not f.pcm.any() for f in track.frames) * 0.08 < 1.1
+    assert track.ear.position == 60 * 24_000 + PACKET
 
 
 def test_an_hour_of_silence_nobody_sent_costs_nothing_where_nobody_spoke() -> None:
-    track = ear()
-    hear(track, [packet(n) for n in range(4)])
-    frames, _ = hear(track, [Packet(packet(0).data, 3600.0, None, 4, 3600 * 24_000)])
-    assert frames == []
-    assert track.position == 3600 * 24_000 + PACKET
+    track = Listening().hear(packet(n) for n in range(4))
+    track.hear([Packet(packet(0).data, 3600.0, None, 4, 3600 * 24_000)])
+    assert len(track.frames) == 1
+    assert track.ear.position == 3600 * 24_000 + PACKET
 
 
 def test_dropping_the_oldest_is_a_gap() -> None:
-    track = ear()
-    track.push(packet(0))
-    track.push(packet(1))
-    track.drop_oldest()
+    track = Listening()
+    track.ear.push(packet(0))
+    track.ear.push(packet(1))
+    track.ear.drop_oldest()
+    assert track.ear.position == PACKET
+    assert track.ear.taken_samples == PACKET
+    track.take_all()
     assert track.gaps == [Gap(0, PACKET, "overload")]
-    assert track.position == PACKET
+
+
+def test_the_frame_under_way_is_lost_with_the_packet_behind_it_and_told_once() -> None:
+    track = Listening().hear(packet(n) for n in range(2))
+    track.ear.push(packet(2))
+    track.ear.drop_oldest()
+    track.hear(packet(n) for n in range(3, 8))
+    assert track.gaps == [Gap(0, 3 * PACKET, "overload")]
+    assert [frame.start for frame in track.frames] == [0, FRAME_SAMPLES]
+    assert not track.frames[0].pcm[: 3 * PACKET].any()
+
+
+def test_with_nothing_pending_nothing_is_dropped() -> None:
+    track = Listening().hear([packet(0)])
+    track.ear.drop_oldest()
+    track.take_all()
+    assert (track.gaps, track.ear.position) == ([], PACKET)
+
+
+def test_what_was_kept_can_be_dropped_as_the_track_wakes() -> None:
+    track = Listening().hear(packet(n, 0.0) for n in range(100))
+    frames = len(track.frames)
+    assert track.ear.push(packet(100))
+    track.ear.drop_oldest()
+    track.take_all()
+    assert track.gaps == [Gap(51 * PACKET, 52 * PACKET, "overload")]
+    assert (track.ear.position, track.ear.taken_samples) == (101 * PACKET, 101 * PACKET)
+    assert len(track.frames) > frames

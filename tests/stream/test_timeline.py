@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captions.stream.timeline import Lost, Packet, Sound, Timeline, TimelineItem, Unsent
+from captions.stream.timeline import Lost, Packet, PlacedPacket, Timeline, TimelineItem, Unsent
 
 TICKS = 960
 """20 ms of Opus; 480 samples at 24 kHz."""
@@ -43,23 +43,23 @@ def spans(items: Iterable[TimelineItem]) -> list[tuple[str, int, int]]:
 
 def test_packets_in_order_follow_on_each_other_at_once() -> None:
     assert spans(run(timeline(), map(packet, range(3)))) == [
-        ("Sound", 0, 480),
-        ("Sound", 480, 480),
-        ("Sound", 960, 480),
+        ("PlacedPacket", 0, 480),
+        ("PlacedPacket", 480, 480),
+        ("PlacedPacket", 960, 480),
     ]
 
 
 def test_a_misordered_packet_is_waited_for() -> None:
     line = timeline()
-    assert spans(run(line, [packet(0), packet(2)])) == [("Sound", 0, 480)]
-    assert spans(run(line, [packet(1)])) == [("Sound", 480, 480), ("Sound", 960, 480)]
+    assert spans(run(line, [packet(0), packet(2)])) == [("PlacedPacket", 0, 480)]
+    assert spans(run(line, [packet(1)])) == [("PlacedPacket", 480, 480), ("PlacedPacket", 960, 480)]
 
 
 def test_a_missing_packet_is_concealed_once_three_later_ones_have_come() -> None:
     line = timeline()
-    assert spans(run(line, map(packet, (0, 2, 3, 4)))) == [("Sound", 0, 480)]
+    assert spans(run(line, map(packet, (0, 2, 3, 4)))) == [("PlacedPacket", 0, 480)]
     items = run(line, [packet(5)])
-    assert spans(items[:2]) == [("Lost", 480, 480), ("Sound", 960, 480)]
+    assert spans(items[:2]) == [("Lost", 480, 480), ("PlacedPacket", 960, 480)]
     assert isinstance(items[0], Lost)
     assert items[0].behind == packet(2)
 
@@ -74,13 +74,13 @@ def test_a_packet_that_comes_after_it_was_given_up_is_dropped_and_counted() -> N
 def test_a_repeated_packet_is_dropped_and_counted() -> None:
     line = timeline()
     items = run(line, map(packet, (0, 2, 2, 1, 1)))
-    assert spans(items) == [("Sound", 0, 480), ("Sound", 480, 480), ("Sound", 960, 480)]
+    assert spans(items) == [("PlacedPacket", 0, 480), ("PlacedPacket", 480, 480), ("PlacedPacket", 960, 480)]
     assert (line.repeated, line.late) == (2, 0)
 
 
 def test_a_long_hole_is_silence_and_told_as_lost() -> None:
     items = run(timeline(), map(packet, (0, 20, 21, 22, 23)))
-    assert spans(items[:3]) == [("Sound", 0, 480), ("Unsent", 480, 19 * 480), ("Sound", 20 * 480, 480)]
+    assert spans(items[:3]) == [("PlacedPacket", 0, 480), ("Unsent", 480, 19 * 480), ("PlacedPacket", 20 * 480, 480)]
     assert isinstance(items[1], Unsent)
     assert items[1].lost
 
@@ -91,13 +91,13 @@ def test_a_jump_of_the_timestamp_alone_is_silence_that_was_not_sent() -> None:
     items = run(line, [Packet(b"x", 5.0, None, 1, 5 * 48_000)])
     assert items == [
         Unsent(480, 5 * 24_000 - 480, lost=False),
-        Sound(Packet(b"x", 5.0, None, 1, 5 * 48_000), 5 * 24_000, 480),
+        PlacedPacket(Packet(b"x", 5.0, None, 1, 5 * 48_000), 5 * 24_000, 480),
     ]
 
 
 def test_sequence_and_timestamp_wrap() -> None:
     packets = [packet(n, first_seq=0xFFFE, first_timestamp=0xFFFF_FFFF - TICKS) for n in range(5)]
-    assert spans(run(timeline(), packets)) == [("Sound", n * 480, 480) for n in range(5)]
+    assert spans(run(timeline(), packets)) == [("PlacedPacket", n * 480, 480) for n in range(5)]
 
 
 def test_a_restarted_sender_follows_on_after_the_time_it_was_away() -> None:
@@ -106,8 +106,8 @@ def test_a_restarted_sender_follows_on_after_the_time_it_was_away() -> None:
     again = [packet(n, first_seq=40_000, first_timestamp=3_000_000_000, arrived_at=2.98 + n / 50) for n in range(2)]
     assert spans(run(line, again)) == [
         ("Unsent", 24_000, 2 * 24_000 - 480),
-        ("Sound", 3 * 24_000 - 480, 480),
-        ("Sound", 3 * 24_000, 480),
+        ("PlacedPacket", 3 * 24_000 - 480, 480),
+        ("PlacedPacket", 3 * 24_000, 480),
     ]
 
 
@@ -115,12 +115,16 @@ def test_a_timestamp_that_runs_backwards_does_not_turn_the_clock_back() -> None:
     line = timeline()
     run(line, map(packet, range(3)))
     items = run(line, [Packet(b"x", 0.06, None, 3, 0)])
-    assert spans(items) == [("Sound", 1440, 480)]
+    assert spans(items) == [("PlacedPacket", 1440, 480)]
 
 
 def test_without_sequence_and_timestamps_the_order_of_arrival_is_the_clock() -> None:
     packets = [Packet(b"x", at) for at in (0.0, 7.0, 7.0)]
-    assert spans(run(timeline(), packets)) == [("Sound", 0, 480), ("Sound", 480, 480), ("Sound", 960, 480)]
+    assert spans(run(timeline(), packets)) == [
+        ("PlacedPacket", 0, 480),
+        ("PlacedPacket", 480, 480),
+        ("PlacedPacket", 960, 480),
+    ]
 
 
 def test_packets_of_10_to_60_ms_keep_their_own_length() -> None:
@@ -128,7 +132,7 @@ def test_packets_of_10_to_60_ms_keep_their_own_length() -> None:
     lengths = [1, 2, 4, 6]
     starts = [0, *itertools.accumulate(lengths)]
     packets = [Packet(b"x" * n, 0.0, None, i, starts[i] * 480) for i, n in enumerate(lengths)]
-    assert spans(run(line, packets)) == [("Sound", starts[i] * 240, n * 240) for i, n in enumerate(lengths)]
+    assert spans(run(line, packets)) == [("PlacedPacket", starts[i] * 240, n * 240) for i, n in enumerate(lengths)]
 
 
 def test_rounding_does_not_add_up_at_odd_rates() -> None:
@@ -158,7 +162,7 @@ def test_whatever_the_network_does_the_clock_runs_on_without_overlap(
     for item in items:
         assert item.start == position
         position += item.samples
-    played = [item.packet.seq for item in items if isinstance(item, Sound)]
+    played = [item.packet.seq for item in items if isinstance(item, PlacedPacket)]
     assert len(played) == len(set(played))
     assert position == line.position == 17 * 480
     assert line.pending == 0
