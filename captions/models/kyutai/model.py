@@ -14,7 +14,7 @@ import torch
 from moshi.utils.compile import no_compile
 
 from captions.models.kyutai.checkpoint import Checkpoint, dtype_of
-from captions.models.kyutai.lm_step import LmStep
+from captions.models.kyutai.torch_backend.lm_step import LmStep
 from captions.models.kyutai.pauses import PauseReader
 from captions.models.kyutai.words import WordReader
 from captions.models.model import Batch, LaneEvent, LaneOutput, LanePause, LaneWord, ModelError, ModelInfo
