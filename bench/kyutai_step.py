@@ -27,8 +27,10 @@ from moshi.utils.compile import no_compile
 from torch.profiler import ProfilerActivity, profile
 
 from bench.kyutai_shapes import LM_1B, LM_SMALL, MIMI_1B, MIMI_SMALL, write_random_checkpoint
-from captions.models.kyutai.checkpoint import Checkpoint, dtype_of
+from captions.models.kyutai.checkpoint import Checkpoint
 from captions.models.kyutai.model import KyutaiModel
+from captions.models.kyutai.torch_backend.backend import TorchBackend
+from captions.models.kyutai.torch_backend.loading import dtype_of, load_lm, load_mimi
 from captions.models.model import Batch
 from captions.types import FRAME_SAMPLES, Pcm
 
@@ -43,22 +45,16 @@ class Ours:
     """Our model, each part of its step timed."""
 
     def __init__(self, folder: Path, lanes: int, dtype: str) -> None:
-        self.model = KyutaiModel.load(str(folder), lanes, "cpu", dtype)
+        checkpoint = Checkpoint.find(str(folder))
+        self.backend = TorchBackend(checkpoint, lanes, torch.device("cpu"), dtype_of(dtype))
+        self.model = KyutaiModel(checkpoint, checkpoint.load_tokenizer(), self.backend)
         self.model.warm_up()
         self.batch = Batch.of(lanes, FRAME_SAMPLES)
         self.batch.active[:] = True
         self.times = Times()
         self._step = self.times.timed("step", self.model.step)
-        self.model._mimi.encode = self.times.timed("mimi", self.model._mimi.encode)
-        self.model._lm.step = self.times.timed("lm", self.model._lm.step)  # type: ignore[method-assign]
-
-    def fill_context(self) -> None:
-        """Make every lane look as if it had heard a whole context, the dearest state to be in."""
-        lm = self.model._lm
-        with torch.inference_mode():
-            lm._unheard.zero_()
-            lm._offsets.fill_(lm._context)
-        lm._offsets_host[:] = lm._context
+        self.backend.mimi.encode = self.times.timed("mimi", self.backend.mimi.encode)
+        self.backend.lm.step = self.times.timed("lm", self.backend.lm.step)  # type: ignore[method-assign]
 
     def step(self, frames: Pcm) -> list[int]:
         self.batch.pcm[:] = frames
@@ -72,8 +68,8 @@ class Moshis:
 
     def __init__(self, folder: Path, lanes: int, dtype: str) -> None:
         checkpoint = Checkpoint.find(str(folder))
-        self.mimi = checkpoint.info.get_mimi()
-        self.lm = checkpoint.load_lm(torch.device("cpu"), dtype_of(dtype))
+        self.mimi = load_mimi(checkpoint, torch.device("cpu"))
+        self.lm = load_lm(checkpoint, torch.device("cpu"), dtype_of(dtype))
         self.generator = LMGen(self.lm, use_sampling=False, temp=0.0, temp_text=0.0, support_out_of_sync=True)
         self.mimi.streaming_forever(lanes)
         self.generator.streaming_forever(lanes)
@@ -150,12 +146,12 @@ def shape(folder: Path, lanes: int, steps: int, profiled: bool) -> Figures:
     before = _resident()
     ours = Ours(folder, lanes, "bfloat16")
     figures: Figures = {"lanes": lanes, "resident_mib": (_resident() - before) / MIB}
-    figures["paper_mib"] = Checkpoint.find(str(folder)).memory(torch.bfloat16).total(lanes) / MIB
+    figures["paper_mib"] = Checkpoint.find(str(folder)).memory(torch.bfloat16.itemsize).total(lanes) / MIB
     moshis = Moshis(folder, lanes, "bfloat16")
     for name in ("short", "full"):
         ours.times.forget()
         if name == "full":
-            ours.fill_context()
+            ours.backend.lm.fill_context()
         for frames in _noise(steps, lanes):
             ours.step(frames)
             moshis.step(frames)

@@ -32,6 +32,8 @@ from captions.cli.audio_file import blocks
 from captions.cli.demo import clip
 from captions.models.kyutai.checkpoint import Checkpoint
 from captions.models.kyutai.model import KyutaiModel
+from captions.models.kyutai.torch_backend.backend import TorchBackend
+from captions.models.kyutai.torch_backend.loading import load_lm, load_mimi
 from captions.models.model import Batch, LaneOutput, LanePause, LaneWord, LaneWordEnd
 from captions.types import FRAME_SAMPLES, SAMPLE_RATE, Pcm
 
@@ -98,14 +100,15 @@ class Tally:
 class Oracle:
     """A model and moshi's loop over the same checkpoint. Call `check` for each schedule."""
 
-    def __init__(self, folder: Path, device: str = "cpu") -> None:
+    def __init__(self, folder: Path, device: str = "cpu", fixed_shapes: bool = False) -> None:
         self.tally = Tally()
-        self._model = KyutaiModel.load(str(folder), LANES, device, "float32")
-        self._model.warm_up()
         self._device = torch.device(device)
         checkpoint = Checkpoint.find(str(folder))
-        self._mimi = checkpoint.info.get_mimi(device=self._device)
-        self._lm = checkpoint.load_lm(self._device, torch.float32)
+        backend = TorchBackend(checkpoint, LANES, self._device, torch.float32, fixed_shapes)
+        self._model = KyutaiModel(checkpoint, checkpoint.load_tokenizer(), backend)
+        self._model.warm_up()
+        self._mimi = load_mimi(checkpoint, self._device)
+        self._lm = load_lm(checkpoint, self._device, torch.float32)
 
     def check(self, schedule: Schedule) -> None:
         """Run the schedule and moshi's loop on each of its streams.

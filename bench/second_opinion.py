@@ -26,6 +26,7 @@ from captions.cli.audio_file import blocks
 from captions.cli.demo import clip
 from captions.models.kyutai.checkpoint import Checkpoint
 from captions.models.kyutai.model import KyutaiModel
+from captions.models.kyutai.torch_backend.backend import TorchBackend
 from captions.models.model import Batch
 from captions.types import FRAME_SAMPLES, FRAMES_PER_SECOND, SAMPLE_RATE, Pcm
 
@@ -64,7 +65,7 @@ LM_NAMES = (
 
 def theirs(checkpoint: Checkpoint) -> Any:
     """transformers' model with the checkpoint's weights, in float32."""
-    lm, mimi = checkpoint.info.lm_config, checkpoint.mimi_config
+    lm, mimi = checkpoint.config, checkpoint.mimi_config
     seanet, quantizer, transformer = mimi["seanet"], mimi["quantizer"], mimi["transformer"]
     codec = MimiConfig(
         hidden_size=seanet["dimension"],
@@ -81,7 +82,7 @@ def theirs(checkpoint: Checkpoint) -> Any:
         sliding_window=transformer["context"],
         upsample_groups=seanet["dimension"],
     )
-    state = {name: value.float() for name, value in load_file(checkpoint.info.moshi_weights).items()}
+    state = {name: value.float() for name, value in load_file(checkpoint.lm_path).items()}
     text, card, codebooks = lm["text_card"] + 1, lm["card"] + 1, lm["n_q"]
     config = KyutaiSpeechToTextConfig(
         vocab_size=text,
@@ -107,7 +108,7 @@ def theirs(checkpoint: Checkpoint) -> Any:
     named = {name: value for name, value in named.items() if not name.startswith(("extra_heads", "depformer"))}
     named["model.embed_tokens.embed_tokens.weight"] = torch.cat([*tables, torch.zeros(1, lm["dim"])])
     named["lm_head.weight"] = torch.cat([head, torch.zeros(1, lm["dim"])])
-    codec_state = _renamed(load_file(checkpoint.info.mimi_weights), MIMI_NAMES, transformer["num_heads"], ".weight")
+    codec_state = _renamed(load_file(checkpoint.mimi_path), MIMI_NAMES, transformer["num_heads"], ".weight")
     encoder = {name: value for name, value in codec_state.items() if not name.startswith(("decoder", "upsample"))}
     missing, unexpected = model.load_state_dict(
         named | {f"codec_model.{name}": value for name, value in encoder.items()}, strict=False
@@ -142,17 +143,19 @@ def _rename(name: str, names: tuple[tuple[str, str], ...]) -> str:
 
 def ours(folder: Path, frames: Pcm) -> tuple[Tensor, list[int]]:
     """Codes [T, K] and tokens [T] of the middle lane of a batch whose other lanes hear something else."""
-    model = KyutaiModel.load(str(folder), LANES, "cpu", "float32")
+    checkpoint = Checkpoint.find(str(folder))
+    backend = TorchBackend(checkpoint, LANES, torch.device("cpu"), torch.float32)
+    model = KyutaiModel(checkpoint, checkpoint.load_tokenizer(), backend)
     model.warm_up()
     heard: list[Tensor] = []
-    encode = model._mimi.encode
+    encode = backend.mimi.encode
 
     def listen(pcm: Tensor) -> Tensor:
         codes: Tensor = encode(pcm)
         heard.append(codes[1, :, 0].clone())
         return codes
 
-    model._mimi.encode = listen
+    backend.mimi.encode = listen
     batch = Batch.of(LANES, FRAME_SAMPLES)
     batch.active[:] = True
     tokens = []
@@ -175,7 +178,7 @@ def main(argv: list[str] | None = None) -> int:
     frames = pcm[: count * FRAME_SAMPLES].reshape(count, FRAME_SAMPLES)
     codes, tokens = ours(options.model, frames)
     checkpoint = Checkpoint.find(str(options.model))
-    model, lm = theirs(checkpoint), checkpoint.info.lm_config
+    model, lm = theirs(checkpoint), checkpoint.config
     with torch.inference_mode():
         whole = torch.from_numpy(frames.reshape(1, 1, -1))
         per_frame = round(model.codec_model.config.encodec_frame_rate / FRAMES_PER_SECOND)

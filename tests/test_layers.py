@@ -57,6 +57,12 @@ def test_only_kyutais_model_imports_its_libraries(library: str) -> None:
     assert {name for name in importers if not name.startswith("models/kyutai/")} == set()
 
 
+@pytest.mark.parametrize("library", ["torch", "moshi"])
+def test_only_kyutais_torch_backend_imports_torch_and_moshi(library: str) -> None:
+    importers = {name for name, path in MODULES.items() if library in packages(path)}
+    assert importers == {f"models/kyutai/torch_backend/{name}.py" for name in ("backend", "lm_step", "loading")}
+
+
 @pytest.mark.parametrize("module", [m for m in MODULES if m.startswith(("stream/", "vad/"))])
 def test_stages_know_nothing_of_sockets_threads_or_clocks(module: str) -> None:
     path = MODULES[module]

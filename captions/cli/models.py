@@ -23,7 +23,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 def run(arguments: argparse.Namespace) -> int:
     if find_spec("moshi") is None:
         raise CommandError("fetching models needs the Kyutai extra: pip install 'captions[kyutai]'")
-    from captions.models.kyutai.checkpoint import pull
+    from captions.models.kyutai.hub import pull
 
     print(f"fetching {arguments.name} from the model hub", file=sys.stderr)
     print(pull(arguments.name))

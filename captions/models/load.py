@@ -44,8 +44,12 @@ def load(config: ModelConfig) -> Model:
         return MoonshineModel(config.lanes or MOONSHINE_LANES_PER_CORE * (os.cpu_count() or 1))
     if find_spec("moshi") is None:
         raise ModelError(f"model {name!r} needs the Kyutai extra: pip install 'captions[kyutai]'")
+    from captions.models.kyutai.checkpoint import Checkpoint
     from captions.models.kyutai.model import KyutaiModel
+    from captions.models.kyutai.torch_backend.backend import TorchBackend
+    from captions.models.kyutai.torch_backend.loading import device_of, dtype_of
 
-    device = None if config.device == "auto" else config.device
+    device, dtype = device_of(config.device), dtype_of(config.dtype)
     lanes = config.lanes or (KYUTAI_LANES if has_gpu() else KYUTAI_LANES_CPU)
-    return KyutaiModel.load(name, lanes, device, config.dtype)
+    checkpoint = Checkpoint.find(name)
+    return KyutaiModel(checkpoint, checkpoint.load_tokenizer(), TorchBackend(checkpoint, lanes, device, dtype))

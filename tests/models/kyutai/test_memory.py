@@ -1,10 +1,7 @@
 from __future__ import annotations
 
-from pathlib import Path
-
-from bench.kyutai_shapes import LM_1B, LM_SMALL, MIMI_1B, MIMI_SMALL
-from captions.models.kyutai.memory import memory_of
-from captions.models.kyutai.model import KyutaiModel
+from bench.kyutai_shapes import LM_1B, MIMI_1B
+from captions.models.kyutai.memory import WORKSPACE_BYTES, memory_of
 
 
 def test_a_lane_of_the_1b_keeps_a_minute_of_keys_and_values() -> None:
@@ -13,13 +10,7 @@ def test_a_lane_of_the_1b_keeps_a_minute_of_keys_and_values() -> None:
     assert 8_192_000 < memory.mimi_lane < 8_300_000
 
 
-def test_the_caches_on_paper_are_those_in_memory(small_checkpoint: Path) -> None:
-    memory = memory_of(LM_SMALL, MIMI_SMALL, weights=0, bytes_per_value=4)
-    model = KyutaiModel.load(str(small_checkpoint), 3, "cpu", "float32")
-    states = model._mimi.get_streaming_state().values()
-    kept = [getattr(state, "kv_cache", None) for state in states]
-    convolutions = [getattr(state, "previous", None) for state in states]
-    mimi = sum(cache.cache.nbytes for cache in kept if cache is not None)
-    mimi += sum(previous.nbytes for previous in convolutions if previous is not None)
-    assert model._lm.cache_bytes == 3 * memory.lm_lane
-    assert mimi == 3 * memory.mimi_lane
+def test_weights_are_held_once_and_caches_for_each_lane() -> None:
+    memory = memory_of(LM_1B, MIMI_1B, weights=1_000, bytes_per_value=2)
+    assert memory.total(3) == 1_000 + 3 * (memory.lm_lane + memory.mimi_lane)
+    assert memory.needed(3) == memory.total(3) + WORKSPACE_BYTES

@@ -1,121 +1,197 @@
+"""The model over a backend that says what it is told to: tokens and pauses become events."""
+
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+from numpy.typing import NDArray
 
+from captions.models.kyutai.backend import Said
+from captions.models.kyutai.checkpoint import Checkpoint
 from captions.models.kyutai.model import KyutaiModel
-from captions.models.model import Batch, LaneOutput, LanePause, LaneWord, ModelError, ModelInfo
-from captions.types import FRAME_SAMPLES
+from captions.models.kyutai.words import SPACE
+from captions.models.model import Batch, LaneEvent, LanePause, LaneWord, LaneWordEnd, ModelInfo
+from captions.types import FRAME_SAMPLES, Pcm
 
 LANES = 3
+END, PAD, OUI, NON = 0, 3, 4, 5
+SPEECH, PAUSE = (0.0, 0.0, 0.0, 0.0), (1.0, 1.0, 1.0, 1.0)
+
+
+class Pieces:
+    """A tokenizer of two words."""
+
+    def decode(self, ids: list[int], /) -> str:
+        return " ".join({OUI: "oui", NON: "non"}[piece] for piece in ids)
+
+    def id_to_piece(self, piece: int, /) -> str:
+        return SPACE + self.decode([piece])
+
+
+class ScriptedBackend:
+    """Says `tokens` and `pauses`, as set for each step, and keeps what it was asked to do."""
+
+    def __init__(self, silence_is_free: bool = False) -> None:
+        self.lanes = LANES
+        self.silence_is_free = silence_is_free
+        self.tokens = [PAD] * LANES
+        self.pauses = [SPEECH] * LANES
+        self.calls: list[object] = []
+
+    def warm_up(self) -> None:
+        self.calls.append("warm_up")
+
+    def reset(self, lanes: Sequence[int]) -> None:
+        self.calls.append(("reset", *lanes))
+
+    def step(self, pcm: Pcm, active: NDArray[np.bool_]) -> Said:
+        self.calls.append(("step", *np.flatnonzero(active).tolist()))
+        return Said(np.array(self.tokens), np.array(self.pauses, np.float32))
+
+    def close(self) -> None:
+        self.calls.append("close")
 
 
 @pytest.fixture
-def model(small_checkpoint: Path) -> KyutaiModel:
-    model = KyutaiModel.load(str(small_checkpoint), LANES, "cpu", "float32")
-    model.warm_up()
+def checkpoint(small_checkpoint: Path) -> Checkpoint:
+    return Checkpoint.find(str(small_checkpoint))
+
+
+@pytest.fixture
+def backend() -> ScriptedBackend:
+    return ScriptedBackend()
+
+
+@pytest.fixture
+def model(checkpoint: Checkpoint, backend: ScriptedBackend) -> KyutaiModel:
+    """A model whose lanes have had their delay's worth of silence, so that each token has a time."""
+    model = KyutaiModel(checkpoint, Pieces(), backend)
+    for _ in range(checkpoint.delay_frames - 2):
+        model.step(batch(0, 1, 2))
+    backend.calls.clear()
     return model
 
 
-def noise(frames: int, seed: int = 1) -> list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]]:
-    return list(np.random.default_rng(seed).normal(scale=0.1, size=(frames, FRAME_SAMPLES)).astype(np.float32))
+def batch(*active: int, closing: Sequence[int] = ()) -> Batch:
+    made = Batch.of(LANES, FRAME_SAMPLES)
+    made.active[list(active)] = True
+    made.closing[list(closing)] = True
+    return made
 
 
-def hear(model: KyutaiModel, lane: int, frames: list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]]) -> list[int]:
-    """The tokens of `lane` for `frames`, the others having none."""
-    batch = Batch.of(LANES, FRAME_SAMPLES)
-    batch.active[lane] = True
-    tokens = []
-    for frame in frames:
-        batch.pcm[lane] = frame
-        model.step(batch)
-        tokens.append(int(model.tokens[lane]))
-    return tokens
+def said(model: KyutaiModel, batch: Batch) -> dict[int, list[LaneEvent]]:
+    """The words and word ends of a step, by lane."""
+    return {
+        output.lane: [event for event in output.events if not isinstance(event, LanePause)]
+        for output in model.step(batch)
+    }
 
 
-def test_what_the_service_is_told(model: KyutaiModel) -> None:
-    assert model.info == ModelInfo(
+@pytest.mark.parametrize("silence_is_free", [True, False])
+def test_what_the_service_is_told(checkpoint: Checkpoint, silence_is_free: bool) -> None:
+    assert KyutaiModel(checkpoint, Pieces(), ScriptedBackend(silence_is_free)).info == ModelInfo(
         name="small",
         languages=("und",),
         lanes=LANES,
         delay_frames=6,
         prefix_frames=13,
         flush_frames=8,
-        feeds_silence=False,
+        feeds_silence=silence_is_free,
         can_stall=True,
         hangover_s=0.8,
         pause_heads=4,
     )
 
 
-def test_a_step_without_an_active_lane_does_nothing(model: KyutaiModel) -> None:
-    assert model.step(Batch.of(LANES, FRAME_SAMPLES)) == []
-
-
-def test_every_active_lane_gives_its_pause_heads(model: KyutaiModel) -> None:
-    batch = Batch.of(LANES, FRAME_SAMPLES)
-    batch.active[:] = [True, False, True]
-    outputs = model.step(batch)
-    assert [output.lane for output in outputs] == [0, 2]
-    for output in outputs:
-        (pause,) = [event for event in output.events if isinstance(event, LanePause)]
-        assert len(pause.probabilities) == 4
-        assert all(0.0 <= probability <= 1.0 for probability in pause.probabilities)
-
-
-def test_a_reset_lane_hears_as_if_for_the_first_time(model: KyutaiModel) -> None:
-    first = hear(model, 1, noise(30))
-    model.reset([1])
-    assert hear(model, 1, noise(30)) == first
-
-
-def test_a_reset_leaves_the_other_lanes_alone(model: KyutaiModel) -> None:
-    frames = noise(40)
-    undisturbed = hear(model, 0, frames)
-    begun = hear(model, 2, frames[:20])
-    model.reset([0, 1])
-    assert begun + hear(model, 2, frames[20:]) == undisturbed
-
-
-def test_closing_leaves_no_word_open(model: KyutaiModel) -> None:
-    batch = Batch.of(LANES, FRAME_SAMPLES)
-    batch.active[0] = True
-    outputs: list[LaneOutput] = []
-    for frame in noise(60):
-        batch.pcm[0] = frame
-        outputs += model.step(batch)
-    batch.closing[0] = True
-    outputs += model.step(batch)
-    batch.closing[0] = False
-    words = [event for output in outputs for event in output.events if not isinstance(event, LanePause)]
-    assert any(isinstance(event, LaneWord) for event in words)
-    last = words[-1]
-    assert not isinstance(last, LaneWord) or last.end is not None
-
-
-def test_bfloat16_runs(small_checkpoint: Path) -> None:
-    model = KyutaiModel.load(str(small_checkpoint), LANES, "cpu", "bfloat16")
+def test_warming_up_leaves_every_lane_reset(model: KyutaiModel, backend: ScriptedBackend) -> None:
     model.warm_up()
-    assert len(hear(model, 0, noise(30))) == 30
+    assert backend.calls == ["warm_up", ("reset", 0, 1, 2)]
+
+
+def test_a_step_without_an_active_lane_does_not_run_the_backend(model: KyutaiModel, backend: ScriptedBackend) -> None:
+    assert model.step(batch()) == []
+    assert backend.calls == []
+
+
+def test_each_active_lane_gives_its_own_words(model: KyutaiModel, backend: ScriptedBackend) -> None:
+    for tokens in ([END, END, END], [OUI, NON, NON]):
+        backend.tokens = tokens
+        assert said(model, batch(0, 2)) == {0: [], 2: []}
+    backend.tokens = [PAD, END, END]
+    assert said(model, batch(0, 2)) == {0: [LaneWord("oui", 0, None)], 2: [LaneWord("non", 0, 2 * FRAME_SAMPLES)]}
+    assert model.tokens.tolist() == [PAD, PAD, END]
+
+
+def test_every_active_lane_gives_its_pause_heads(model: KyutaiModel, backend: ScriptedBackend) -> None:
+    backend.pauses = [SPEECH, PAUSE, (0.25, 0.5, 0.75, 1.0)]
+    outputs = model.step(batch(0, 2))
+    assert [(output.lane, output.events) for output in outputs] == [
+        (0, (LanePause(SPEECH, False),)),
+        (2, (LanePause((0.25, 0.5, 0.75, 1.0), False),)),
+    ]
+
+
+def test_a_lane_that_said_nothing_is_left_out_where_there_are_no_pause_heads(
+    model: KyutaiModel, backend: ScriptedBackend
+) -> None:
+    backend.pauses = [()] * LANES  # type: ignore[list-item]
+    assert model.step(batch(0, 1)) == []
+
+
+def pauses_begun(model: KyutaiModel, backend: ScriptedBackend, lane: int, steps: int) -> list[bool]:
+    """Whether a pause began in each of `steps` steps in which every pause head is high."""
+    backend.tokens, backend.pauses = [PAD] * LANES, [PAUSE] * LANES
+    outputs = [output for _ in range(steps) for output in model.step(batch(lane))]
+    return [event.begun for output in outputs for event in output.events if isinstance(event, LanePause)]
+
+
+def speak(model: KyutaiModel, backend: ScriptedBackend, lane: int) -> None:
+    """One whole word on `lane`."""
+    backend.pauses = [SPEECH] * LANES
+    for token in (END, OUI, END):
+        backend.tokens = [token] * LANES
+        model.step(batch(lane))
+
+
+def test_a_pause_begins_after_a_word_on_that_lane_alone(model: KyutaiModel, backend: ScriptedBackend) -> None:
+    speak(model, backend, 1)
+    assert pauses_begun(model, backend, 0, 4) == [False] * 4
+    assert pauses_begun(model, backend, 1, 4) == [False, False, True, False]
+
+
+def test_closing_brings_the_word_under_way_out_and_ends_the_spurt(model: KyutaiModel, backend: ScriptedBackend) -> None:
+    for token in (END, OUI):
+        backend.tokens = [token] * LANES
+        model.step(batch(0))
+    backend.tokens = [OUI] * LANES
+    closed = said(model, batch(0, closing=[0]))
+    assert closed == {
+        0: [
+            LaneWord("oui", 0, None),
+            LaneWordEnd(FRAME_SAMPLES),
+            LaneWord("oui", FRAME_SAMPLES, 2 * FRAME_SAMPLES),
+        ]
+    }
+    assert pauses_begun(model, backend, 0, 4) == [False] * 4
+
+
+def test_a_reset_lane_starts_its_clock_and_waits_for_a_word(model: KyutaiModel, backend: ScriptedBackend) -> None:
+    speak(model, backend, 0)
+    speak(model, backend, 1)
+    model.reset([1])
+    assert backend.calls[-1] == ("reset", 1)
+    assert pauses_begun(model, backend, 1, 4) == [False] * 4
+    assert pauses_begun(model, backend, 0, 3) == [False, False, True]
+    for token in (END, OUI):
+        backend.tokens = [token] * LANES
+        model.step(batch(1))
+    backend.tokens = [END] * LANES
+    assert said(model, batch(1)) == {1: [LaneWord("oui", 0, 2 * FRAME_SAMPLES)]}
+
+
+def test_the_model_closes_its_backend(model: KyutaiModel, backend: ScriptedBackend) -> None:
     model.close()
-
-
-@pytest.mark.parametrize("device", ["toaster", "meta"])
-def test_an_unknown_device(small_checkpoint: Path, device: str) -> None:
-    with pytest.raises(ModelError, match=f"model.device: '{device}' is not .*; use cpu, cuda or cuda:0"):
-        KyutaiModel.load(str(small_checkpoint), LANES, device, "float32")
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-def test_no_gpu(small_checkpoint: Path) -> None:
-    with pytest.raises(ModelError, match="there is no NVIDIA GPU cuda that this PyTorch can use"):
-        KyutaiModel.load(str(small_checkpoint), LANES, "cuda", "float32")
-
-
-@pytest.mark.gpu
-def test_more_lanes_than_the_gpu_holds(small_checkpoint: Path) -> None:
-    with pytest.raises(ModelError, match=r"GiB of GPU memory and .* GiB are free: lower model.lanes"):
-        KyutaiModel.load(str(small_checkpoint), 100_000_000, "cuda", "float32")
+    assert backend.calls == ["close"]

@@ -1,10 +1,11 @@
 """One step of Kyutai's language model over all lanes, each at its own place in its own stream.
 
-moshi's own streaming step writes the keys and values with `scatter_`, which in bfloat16 on a CPU goes through the whole
-cache, and attends over the full context of every lane. This one runs the same weights: it writes in place, attends over
-what a lane has heard, and on a CPU runs the lanes that have a frame and no others. In float32 its tokens are moshi's.
+moshi's own streaming step writes the keys and values with `scatter_`, which in bfloat16 on a CPU copies the whole
+cache, and it attends over the full context of every lane. This step runs the same weights, but it writes in place. On a
+CPU it also leaves out the lanes that have no frame, and the part of the context that a lane has not filled yet. In
+float32 its tokens are moshi's.
 
-The priming step (start tokens, no codes) comes out the same for every lane, so it is run once: a reset copies its keys,
+The priming step (start tokens, no codes) gives the same for every lane. So it is run once, and a reset copies its keys,
 values and token.
 """
 
@@ -34,8 +35,8 @@ WASTE = 1.25
 class _Rows:
     """The lanes of a step. `index` [A]: their numbers; `stepped` [A]: whether the step counts for them.
 
-    `slots`, `positions` [A]: where their keys go in the ring, and their place in the stream. `spans`: who attends
-    together, as rows of the cache and of the batch, and how many slots they look at.
+    `slots`, `positions` [A]: where their keys go in the ring, and their place in the stream. `spans`: the lanes that
+    attend in one call, as rows of the cache, as rows of the batch, and how many slots they look at.
     """
 
     index: Tensor
@@ -48,10 +49,11 @@ class _Rows:
 class LmStep:
     """The language model of `lanes` lanes. Call `reset` for a lane before its first step.
 
-    On CUDA every step runs all lanes over the full context, since a graph has fixed shapes; the second is captured.
+    With `fixed_shapes` every step runs all lanes over the full context. On CUDA it always does, since the step is
+    captured as a graph on its second call, and a graph has fixed shapes.
     """
 
-    def __init__(self, lm: LMModel, lanes: int) -> None:
+    def __init__(self, lm: LMModel, lanes: int, fixed_shapes: bool = False) -> None:
         self._lm = lm
         self._layers = list(lm.transformer.layers)
         self._lanes = lanes
@@ -62,7 +64,8 @@ class LmStep:
         device, dtype = lm.device, lm.dtype
         shape = (len(self._layers), 2, lanes, self._heads, self._context, self._head_dim)
         self._cache = torch.zeros(shape, dtype=dtype, device=device)
-        self._unheard = torch.full((lanes, 1, 1, self._context), -math.inf, device=device)
+        # Added to the scores: 0 for the slots that a lane has filled, minus infinity for the others.
+        self._mask = torch.full((lanes, 1, 1, self._context), -math.inf, device=device)
         self._offsets = torch.zeros(lanes, dtype=torch.long, device=device)
         self._offsets_host = np.zeros(lanes, np.int64)
         self._last_token = torch.zeros(lanes, dtype=torch.long, device=device)
@@ -73,7 +76,7 @@ class LmStep:
             halves = torch.arange(self._head_dim // 2, device=device, dtype=torch.float32)
             self._frequencies = torch.exp(halves * (-math.log(attention.rope.max_period) * 2 / self._head_dim))
         self._pause_weight = torch.cat([head.weight for head in lm.extra_heads]) if lm.extra_heads else None
-        self._fixed_shapes = device.type != "cpu"
+        self._fixed_shapes = fixed_shapes or device.type != "cpu"
         self._graphed = CUDAGraphed(self._step_all, disable=device.type != "cuda")
         self._start_cache, self._start_token = self._prime()
 
@@ -87,22 +90,29 @@ class LmStep:
         """Bring `lanes` to where the priming step leaves them."""
         index = torch.tensor(lanes, device=self._all.device)
         self._cache[:, :, index, :, 0] = self._start_cache
-        self._unheard[index] = -math.inf
-        self._unheard[index, :, :, 0] = 0.0
+        self._mask[index] = -math.inf
+        self._mask[index, :, :, 0] = 0.0
         self._offsets[index] = 1
         self._offsets_host[lanes] = 1
         self._last_token[index] = self._start_token
+
+    def fill_context(self) -> None:
+        """Leave every lane as if its whole context were full, the state that costs most; for measurements."""
+        with torch.inference_mode():
+            self._mask.zero_()
+            self._offsets.fill_(self._context)
+        self._offsets_host[:] = self._context
 
     def step(self, codes: Tensor, active: Tensor, active_host: NDArray[np.bool_]) -> Tensor:
         """One step of the lanes where `active`.
 
         Args:
             codes: [B, K] of Mimi for this frame; rows of other lanes may hold anything that is a code.
-            active, active_host: [B], the same on the model's device and here.
+            active, active_host: [B], the same on the model's device and in numpy.
 
         Returns:
-            [B, 1 + H] float32: the token, then the probability of each pause head. Valid until the next step, and for
-            active lanes only.
+            [B, 1 + H] float32: the token, then the probability of each pause head. Rows are valid until the next step,
+            and for active lanes only.
         """
         if self._fixed_shapes:
             said: Tensor = self._graphed(codes, active)
@@ -115,13 +125,13 @@ class LmStep:
         return said
 
     def _step_all(self, codes: Tensor, active: Tensor) -> Tensor:
-        """All lanes with fixed shapes. What a lane that is not active writes is overwritten by its next step."""
+        """All lanes with fixed shapes. A lane that is not active writes to the slot that its next step overwrites."""
         span = (slice(0, self._lanes), slice(0, self._lanes), self._context)
         rows = _Rows(self._all, active, self._offsets % self._context, self._offsets, [span])
         return self._run(codes, rows)
 
     def _rows(self, lanes: NDArray[np.intp]) -> _Rows:
-        """The lanes with a frame, grouped so that little is read that nobody has heard."""
+        """The lanes with a frame, grouped so that few empty slots are read."""
         positions = self._offsets_host[lanes]
         windows = np.minimum(-(-(positions + 1) // BUCKET) * BUCKET, self._context)
         longest = int(windows.max())
@@ -137,11 +147,11 @@ class LmStep:
 
     def _run(self, codes: Tensor, rows: _Rows) -> Tensor:
         """The step itself: codes [A, K] in, [A, 1 + H] out; moves the rows' state on."""
-        places = self._unheard[:, 0, 0]
+        mask = self._mask[:, 0, 0]
         if rows.stepped is None:
-            places[rows.index, rows.slots] = 0.0
+            mask[rows.index, rows.slots] = 0.0
         else:
-            places[rows.index, rows.slots] = places[rows.index, rows.slots].masked_fill(rows.stepped, 0.0)
+            mask[rows.index, rows.slots] = mask[rows.index, rows.slots].masked_fill(rows.stepped, 0.0)
         token, pauses = self._forward(codes, self._last_token[rows.index], rows)
         if rows.stepped is None:
             self._last_token[rows.index] = token
@@ -180,15 +190,15 @@ class LmStep:
         keys, values = self._cache[number]
         keys[rows.index, :, rows.slots] = key
         values[rows.index, :, rows.slots] = value
-        heard = torch.empty_like(query)
+        mixed = torch.empty_like(query)
         for lanes, batch, window in rows.spans:
             # Keys times query rather than query times keys: oneDNN copies a strided right-hand side first.
             scores = torch.bmm(keys[lanes, :, :window].flatten(0, 1), query[batch].reshape(-1, self._head_dim, 1))
             scores = scores.float().mul_(self._head_dim**-0.5).view(-1, self._heads, 1, window)
-            weights = torch.softmax(scores.add_(self._unheard[lanes, :, :, :window]), -1).to(x.dtype)
-            mixed = torch.bmm(weights.view(-1, 1, window), values[lanes, :, :window].flatten(0, 1))
-            heard[batch] = mixed.view(-1, self._heads, self._head_dim)
-        out: Tensor = attention.out_projs[0](heard.view(count, 1, -1))
+            weights = torch.softmax(scores.add_(self._mask[lanes, :, :, :window]), -1).to(x.dtype)
+            product = torch.bmm(weights.view(-1, 1, window), values[lanes, :, :window].flatten(0, 1))
+            mixed[batch] = product.view(-1, self._heads, self._head_dim)
+        out: Tensor = attention.out_projs[0](mixed.view(count, 1, -1))
         return out
 
     def _turn(self, positions: Tensor) -> tuple[Tensor, Tensor] | None:

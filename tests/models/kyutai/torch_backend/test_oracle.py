@@ -19,8 +19,7 @@ def test_every_token_in_a_busy_batch_is_that_of_moshis_own_loop(small_checkpoint
 
 
 def test_the_same_with_the_fixed_shapes_that_a_cuda_graph_needs(small_checkpoint: Path) -> None:
-    oracle = Oracle(small_checkpoint)
-    oracle._model._lm._fixed_shapes = True
+    oracle = Oracle(small_checkpoint, fixed_shapes=True)
     run(oracle, 3, start=8)
     assert oracle.tally.tokens > 200
 

@@ -1,0 +1,60 @@
+"""What runs the weights of a checkpoint: frames in, tokens and pause probabilities out. It knows nothing of words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from captions.types import Pcm
+
+__all__ = ["Backend", "Said"]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the model gave in one step. Rows are valid until the next step, and for the lanes that were active only.
+
+    `tokens` [B] int64: the text token of each lane. `pauses` [B, H] float32: the probability that each of its H pause
+    heads gives; H is the checkpoint's `pause_heads` and may be 0.
+    """
+
+    tokens: NDArray[np.int64]
+    pauses: NDArray[np.float32]
+
+
+class Backend(Protocol):
+    """A checkpoint's weights on some device, with the state of `lanes` lanes.
+
+    Call `warm_up` once, which leaves the lanes in any state. Then call `reset` for a lane before its first step. One
+    thread owns a backend. `close` frees everything; nothing may be called after it.
+    """
+
+    @property
+    def lanes(self) -> int:
+        """B, the rows of the batch."""
+
+    @property
+    def silence_is_free(self) -> bool:
+        """Whether a step takes as long with all lanes as with a few, so that lanes may be fed silence."""
+
+    def warm_up(self) -> None:
+        """Pay every first-use cost, such as capturing graphs."""
+
+    def reset(self, lanes: Sequence[int]) -> None:
+        """Bring `lanes` to the state behind the priming step: start tokens, no codes. Other lanes are untouched."""
+
+    def step(self, pcm: Pcm, active: NDArray[np.bool_]) -> Said:
+        """Run the lanes where `active` [B] one frame on. At least one is; the others' state stays as it was.
+
+        Args:
+            pcm: [B, 1920] float32; rows of lanes that are not active may hold anything finite.
+
+        Raises:
+            ModelError: the device can no longer be used (lost, out of memory).
+        """
+
+    def close(self) -> None: ...

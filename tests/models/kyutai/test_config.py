@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from moshi.models import loaders
+
+from captions.models.kyutai.config import MIMI, check, file_names, languages_of
+from captions.models.model import ModelError
+
+STT: dict[str, Any] = {
+    "model_type": "stt",
+    "stt_config": {"audio_delay_seconds": 0.5},
+    "positional_embedding": "rope",
+    "context": 750,
+}
+
+
+def test_what_a_config_leaves_out_is_what_moshi_takes_for_it() -> None:
+    assert loaders._mimi_config == MIMI
+    assert file_names({}) == {
+        "moshi_name": loaders.MOSHI_NAME,
+        "mimi_name": loaders.MIMI_NAME,
+        "tokenizer_name": loaders.TEXT_TOKENIZER_NAME,
+    }
+
+
+def test_files_are_those_that_the_config_names() -> None:
+    names = {"moshi_name": "a", "mimi_name": "b", "tokenizer_name": "c", "mimi_config_name": "d"}
+    assert file_names(names | STT) == names
+
+
+def test_languages_are_stated_or_known_by_the_name() -> None:
+    assert languages_of("kyutai/stt-2.6b-en", {}) == ("en",)
+    assert languages_of("kyutai/stt-2.6b-en", {"languages": ["is"]}) == ("is",)
+    assert languages_of("someone/else", {}) == ("und",)
+
+
+def test_a_speech_to_text_config_is_run() -> None:
+    check("some", STT)
+    check("some", STT | {"positional_embedding": "none", "kv_repeat": 1, "dep_q": 0, "delays": [0, 0]})
+
+
+@pytest.mark.parametrize("missing", ["model_type", "stt_config"])
+def test_a_config_for_another_task_is_refused(missing: str) -> None:
+    config = {setting: value for setting, value in STT.items() if setting != missing}
+    with pytest.raises(ModelError, match="some is not a speech-to-text checkpoint: its config.json has no stt_config"):
+        check("some", config)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("dep_q", 2),
+        ("delays", [0, 1]),
+        ("conditioners", {"lang": {}}),
+        ("cross_attention", True),
+        ("kv_repeat", 4),
+        ("positional_embedding", "sin"),
+        ("context", None),
+        ("quantize", True),
+        ("lora", True),
+    ],
+)
+def test_a_part_that_is_not_run_is_named(setting: str, value: object) -> None:
+    with pytest.raises(ModelError, match=f"^some needs what this version does not run: {setting} in its config.json$"):
+        check("some", STT | {setting: value})
+
+
+def test_all_parts_that_are_not_run_are_named() -> None:
+    with pytest.raises(ModelError, match=r"does not run: dep_q, lora in its config\.json"):
+        check("some", STT | {"dep_q": 2, "lora_name": "lora.safetensors"})

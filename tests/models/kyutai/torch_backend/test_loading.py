@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from bench.kyutai_shapes import LM_SMALL, MIMI_SMALL, write_random_checkpoint
+from captions.models.kyutai.checkpoint import Checkpoint
+from captions.models.kyutai.torch_backend.loading import device_of, dtype_of, load_encoder, load_lm, load_mimi
+from captions.models.model import ModelError
+
+CPU = torch.device("cpu")
+
+
+def load_both(folder: Path) -> None:
+    checkpoint = Checkpoint.find(str(folder))
+    load_encoder(checkpoint, CPU)
+    load_lm(checkpoint, CPU, torch.float32)
+
+
+def problem(folder: Path) -> str:
+    """The one line that loading the weights in `folder` ends with."""
+    with pytest.raises(ModelError) as caught:
+        load_both(folder)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_checkpoint_without_pause_heads_loads(tmp_path: Path) -> None:
+    folder = write_random_checkpoint(tmp_path / "plain", LM_SMALL | {"extra_heads_num_heads": 0}, MIMI_SMALL)
+    checkpoint = Checkpoint.find(str(folder))
+    assert checkpoint.pause_heads == 0
+    assert len(load_lm(checkpoint, CPU, torch.float32).extra_heads) == 0
+
+
+def test_a_checkpoint_that_states_its_languages_loads(folder: Path, configure: Callable[..., None]) -> None:
+    configure(languages=["is"])
+    assert load_lm(Checkpoint.find(str(folder)), CPU, torch.bfloat16).dtype == torch.bfloat16
+
+
+def test_the_encoder_is_mimi_without_its_decoder(small_checkpoint: Path) -> None:
+    checkpoint = Checkpoint.find(str(small_checkpoint))
+    whole = {name for name, _ in load_mimi(checkpoint, CPU).named_parameters()}
+    half = {name for name, _ in load_encoder(checkpoint, CPU).named_parameters()}
+    assert half == {name for name in whole if not name.startswith(("decoder", "upsample"))}
+    assert half < whole
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "mimi.safetensors"])
+def test_a_file_that_is_no_such_thing(folder: Path, file: str) -> None:
+    (folder / file).write_bytes(b"<html>not found</html>")
+    assert problem(folder).startswith(f"{file} is not what the checkpoint's config describes: ")
+
+
+def test_weights_of_another_shape(folder: Path, configure: Callable[..., None]) -> None:
+    configure(dim=128)
+    assert problem(folder).startswith("model.safetensors is not what the checkpoint's config describes: ")
+
+
+def test_an_unknown_dtype() -> None:
+    assert dtype_of("bfloat16") == torch.bfloat16
+    with pytest.raises(ModelError, match=r"model\.dtype: 'int3' is not one of bfloat16, float32"):
+        dtype_of("int3")
+
+
+@pytest.mark.parametrize("device", ["toaster", "meta"])
+def test_an_unknown_device(device: str) -> None:
+    with pytest.raises(ModelError, match=f"model.device: '{device}' is not .*; use cpu, cuda or cuda:0"):
+        device_of(device)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_no_gpu() -> None:
+    assert device_of("auto") == CPU
+    with pytest.raises(ModelError, match="there is no NVIDIA GPU cuda that this PyTorch can use"):
+        device_of("cuda")
