@@ -37,8 +37,8 @@ class Checkpoint:
 
     `config`: its config.json, with the language model's settings; `mimi_config`: Mimi's settings; both as moshi reads
     them. The paths are its files; `mimi_config_path` is None for Kyutai's own Mimi. `delay_frames`: the whole frames in
-    the delay. 0.5 s are 6 frames, as in Kyutai's own server, and word times come out unbiased. `prefix_frames`: silence,
-    at least a second of it. `pause_heads` may be 0. `padding`, `end_of_padding`: the ids of these two tokens.
+    the delay. 0.5 s are 6 frames, as in Kyutai's own server, and word times come out unbiased. `prefix_frames`: silence
+    in front, at least a second. `pause_heads` may be 0. `padding`, `end_of_padding`: the ids of these two tokens.
     """
 
     name: str

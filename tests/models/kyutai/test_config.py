@@ -44,7 +44,7 @@ def test_a_speech_to_text_config_is_run() -> None:
 @pytest.mark.parametrize("missing", ["model_type", "stt_config"])
 def test_a_config_for_another_task_is_refused(missing: str) -> None:
     config = {setting: value for setting, value in STT.items() if setting != missing}
-    with pytest.raises(ModelError, match="some is not a speech-to-text checkpoint: its config.json has no stt_config"):
+    with pytest.raises(ModelError, match="some is not a speech-to-text checkpoint"):
         check("some", config)
 
 
