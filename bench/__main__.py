@@ -22,8 +22,8 @@ from bench.commands import (
     storm,
     truth,
 )
-from bench.load import LoadError
-from bench.results import ResultError
+from bench.load.processes import LoadError
+from bench.report.results import ResultError
 from captions.cli.errors import CommandError
 from captions.models.model import ModelError
 

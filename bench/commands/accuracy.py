@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.clips import Clip
-from bench.commands.console import finish, progress, show
 from bench.commands.latency import clip_of
 from bench.commands.servers import add_server_options, settings_of, target_of
-from bench.composed import phrases_apart, words_from_recordings
-from bench.impair import Impairment
-from bench.results import Result, Run
-from bench.sender import Target
-from bench.session import run_pass, to_run
-from bench.voices import voice_of
+from bench.load.clips import Clip
+from bench.load.impair import Impairment
+from bench.load.sender import Target
+from bench.load.voices import voice_of
+from bench.measure.session import run_pass, to_run
+from bench.report.console import finish, progress, show
+from bench.report.results import Result, Run
+from bench.truth.composed import phrases_apart, words_from_recordings
 
 __all__ = ["CONDITIONS", "add_to", "with_noise"]
 

@@ -8,16 +8,16 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.capacity import search
-from bench.clips import AudioFormat
-from bench.commands.console import console, finish, progress
-from bench.intervals import exact, slope
-from bench.names import reading, title
-from bench.own_server import OwnServer, own_server
-from bench.results import Result, Run
-from bench.sender import Target
-from bench.session import run_pass, to_run
-from bench.voices import LOADS, voices
+from bench.load.clips import AudioFormat
+from bench.load.sender import Target
+from bench.load.voices import LOADS, voices
+from bench.measure.capacity import search
+from bench.measure.intervals import exact, slope
+from bench.measure.session import run_pass, to_run
+from bench.report.console import console, finish, progress
+from bench.report.names import reading, title
+from bench.report.results import Result, Run
+from bench.servers.own_server import OwnServer, own_server
 
 __all__ = ["add_to"]
 

@@ -9,17 +9,17 @@ from pathlib import Path
 
 from rich.table import Table
 
-from bench.clips import AudioFormat, Clip
-from bench.commands.console import console, finish, progress
 from bench.commands.latency import clip_of
-from bench.intervals import Figure, exact
-from bench.names import reading, title
-from bench.own_server import PeerServer, own_server, peer_server
+from bench.load.clips import AudioFormat, Clip
+from bench.load.sender import Target
+from bench.load.voices import voice_of
+from bench.measure.intervals import Figure, exact
+from bench.measure.session import run_pass, to_run
 from bench.protocols import PROTOCOLS
-from bench.results import Result, Run
-from bench.sender import Target
-from bench.session import run_pass, to_run
-from bench.voices import voice_of
+from bench.report.console import console, finish, progress
+from bench.report.names import reading, title
+from bench.report.results import Result, Run
+from bench.servers.own_server import PeerServer, own_server, peer_server
 
 __all__ = ["COMPARED", "add_to", "ratios"]
 

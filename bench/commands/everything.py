@@ -6,7 +6,7 @@ import argparse
 import time
 from collections.abc import Callable
 
-from bench.commands.console import console
+from bench.report.console import console
 
 __all__ = ["PASSES", "add_to"]
 

@@ -7,13 +7,13 @@ import os
 import subprocess
 import sys
 
-from bench.commands.console import console, finish, progress, show
-from bench.intervals import Figure, exact, percentile_of
-from bench.load import LATE_LIMIT_MS, LoadError
-from bench.results import Result, Run
-from bench.sender import Target
-from bench.session import Pass, run_pass
-from bench.voices import all_talking
+from bench.load.processes import LATE_LIMIT_MS, LoadError
+from bench.load.sender import Target
+from bench.load.voices import all_talking
+from bench.measure.intervals import Figure, exact, percentile_of
+from bench.measure.session import Pass, run_pass
+from bench.report.console import console, finish, progress, show
+from bench.report.results import Result, Run
 
 __all__ = ["add_to"]
 
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _drive(tracks: int, seconds: float, sink_core: int, sender_core: int) -> Pass:
-    command = [sys.executable, "-m", "bench.sink", "--core", str(sink_core)]
+    command = [sys.executable, "-m", "bench.servers.sink", "--core", str(sink_core)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as sink:
         assert sink.stdout is not None
         assert sink.stdin is not None

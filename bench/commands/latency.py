@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from bench.clips import Clip, read_pcm, two_cities
-from bench.commands.console import finish, progress, show
 from bench.commands.servers import add_server_options, add_wire_options, settings_of, target_of
-from bench.events import write_logs
-from bench.results import Result
-from bench.session import run_pass, to_run
-from bench.truth import read_truth
-from bench.voices import STAGGER_S, voice_of
+from bench.load.clips import Clip, read_pcm, two_cities
+from bench.load.voices import STAGGER_S, voice_of
+from bench.measure.events import write_logs
+from bench.measure.session import run_pass, to_run
+from bench.report.console import finish, progress, show
+from bench.report.results import Result
+from bench.truth.words import read_truth
 
 __all__ = ["add_to", "clip_of"]
 

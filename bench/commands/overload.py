@@ -8,14 +8,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bench.commands.console import finish, progress, show
-from bench.events import TrackLog
-from bench.intervals import Figure, exact
-from bench.own_server import own_server
-from bench.results import Result, Run
-from bench.sender import Target
-from bench.session import Pass, run_pass
-from bench.voices import Voice, all_talking
+from bench.load.sender import Target
+from bench.load.voices import Voice, all_talking
+from bench.measure.events import TrackLog
+from bench.measure.intervals import Figure, exact
+from bench.measure.session import Pass, run_pass
+from bench.report.console import finish, progress, show
+from bench.report.results import Result, Run
+from bench.servers.own_server import own_server
 
 __all__ = ["add_to", "calm_after_s", "crowd"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from bench.commands.console import console
-from bench.report import to_html, to_markdown, to_markdown_changes
-from bench.results import ResultError, differences, latest, read
+from bench.report.console import console
+from bench.report.page import to_html, to_markdown, to_markdown_changes
+from bench.report.results import ResultError, differences, latest, read
 
 __all__ = ["add_to"]
 

@@ -9,15 +9,15 @@ import sys
 import numpy as np
 from rich.table import Table
 
-from bench.clips import CLIP_RATE, Clip
-from bench.commands.console import console, finish, progress
-from bench.intervals import exact
-from bench.load import LoadError
-from bench.results import Result, Run
-from bench.script import expected, standard_script
-from bench.sender import Target
-from bench.session import run_pass, to_run
-from bench.voices import STAGGER_S, voice_of
+from bench.load.clips import CLIP_RATE, Clip
+from bench.load.processes import LoadError
+from bench.load.sender import Target
+from bench.load.voices import STAGGER_S, voice_of
+from bench.measure.intervals import exact
+from bench.measure.session import run_pass, to_run
+from bench.report.console import console, finish, progress
+from bench.report.results import Result, Run
+from bench.servers.script import expected, standard_script
 
 __all__ = ["add_to"]
 
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     script = standard_script()
     clip = Clip("silence", np.zeros(round(script.duration_s * CLIP_RATE), np.float32), script.truth)
     voices = [voice_of(clip, STAGGER_S * (number % 4)) for number in range(arguments.tracks)]
-    command = [sys.executable, "-m", "bench.scripted_server"]
+    command = [sys.executable, "-m", "bench.servers.scripted_server"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         assert server.stdin is not None

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.clips import AudioFormat, Codec
-from bench.impair import Impairment
-from bench.own_server import PeerServer, own_server
+from bench.load.clips import AudioFormat, Codec
+from bench.load.impair import Impairment
+from bench.load.sender import Target
 from bench.protocols import PROTOCOLS
-from bench.sender import Target
+from bench.servers.own_server import PeerServer, own_server
 
 __all__ = ["add_server_options", "add_wire_options", "settings_of", "target_of"]
 

@@ -9,14 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from bench.commands.console import console, finish, progress
-from bench.intervals import Figure, exact, slope
-from bench.own_server import OwnServer, own_server
-from bench.results import Result, Run
-from bench.sender import Target
-from bench.session import run_pass
-from bench.virtual import Health, soak
-from bench.voices import LOADS, voices
+from bench.load.sender import Target
+from bench.load.voices import LOADS, voices
+from bench.measure.intervals import Figure, exact, slope
+from bench.measure.session import run_pass
+from bench.report.console import console, finish, progress
+from bench.report.results import Result, Run
+from bench.servers.own_server import OwnServer, own_server
+from bench.virtual.server import Health, soak
 
 __all__ = ["add_to"]
 

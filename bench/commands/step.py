@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.clips import CLIP_RATE, two_cities
-from bench.commands.console import console, finish, progress
-from bench.intervals import Figure, exact, mean_of, percentile_of
-from bench.results import Result, Run
-from bench.speaking_model import SpeakingModel
+from bench.load.clips import CLIP_RATE, two_cities
+from bench.measure.intervals import Figure, exact, mean_of, percentile_of
+from bench.report.console import console, finish, progress
+from bench.report.results import Result, Run
+from bench.servers.speaking_model import SpeakingModel
 from captions.config import ModelConfig
 from captions.models import load
 from captions.models.model import Batch, Model

@@ -19,15 +19,15 @@ from urllib.parse import urlsplit
 
 from rich.table import Table
 
-from bench.clips import AudioFormat
-from bench.commands.console import console, finish
-from bench.intervals import Figure, exact, percentile_of
-from bench.load import LoadError
-from bench.own_server import OwnServer, own_server
-from bench.results import Result, Run
-from bench.sender import Target
-from bench.session import run_pass
-from bench.voices import PacketPool, all_talking, voice_of
+from bench.load.clips import AudioFormat
+from bench.load.processes import LoadError
+from bench.load.sender import Target
+from bench.load.voices import PacketPool, all_talking, voice_of
+from bench.measure.intervals import Figure, exact, percentile_of
+from bench.measure.session import run_pass
+from bench.report.console import console, finish
+from bench.report.results import Result, Run
+from bench.servers.own_server import OwnServer, own_server
 from captions.client import Client
 from captions.doors.native import messages as native
 from captions.stream.opus import OPUS_CLOCK

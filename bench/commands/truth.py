@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from bench.clips import CLIP_RATE, read_pcm
-from bench.commands.console import console, finish, show
-from bench.events import read_logs
-from bench.metrics import figures, measure, pooled
-from bench.results import Result, Run
-from bench.truth import read_truth, two_cities_truth, write_truth
+from bench.load.clips import CLIP_RATE, read_pcm
+from bench.measure.events import read_logs
+from bench.measure.metrics import figures, measure, pooled
+from bench.report.console import console, finish, show
+from bench.report.results import Result, Run
+from bench.truth.words import read_truth, two_cities_truth, write_truth
 from captions.cli.errors import CommandError
 
 __all__ = ["add_to"]
@@ -38,7 +38,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from bench.align import AlignmentError, force_align
+    from bench.measure.align import AlignmentError, force_align
 
     try:
         made = force_align(read_pcm(arguments.audio), CLIP_RATE, arguments.text.read_text(encoding="utf-8"))

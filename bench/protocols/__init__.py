@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, TypeAlias, get_args
 
-from bench.clips import AudioFormat
+from bench.load.clips import AudioFormat
 from bench.protocols.deepgram import DeepgramDialect
 from bench.protocols.dialect import Dialect, Payload
 from bench.protocols.kyutai import KyutaiDialect

@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from bench.clips import AudioFormat
-from bench.events import Done, Observation, Seen, SeenWord, SpeechTurn, Trouble
+from bench.load.clips import AudioFormat
+from bench.measure.events import Done, Observation, Seen, SeenWord, SpeechTurn, Trouble
 from bench.protocols.dialect import Payload, with_route
 
 __all__ = ["DeepgramDialect"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeAlias
 
-from bench.clips import AudioFormat
-from bench.events import Observation
+from bench.load.clips import AudioFormat
+from bench.measure.events import Observation
 
 __all__ = ["Dialect", "Payload", "with_route"]
 

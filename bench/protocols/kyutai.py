@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import numpy as np
 
-from bench.clips import AudioFormat
-from bench.events import Done, Observation, Seen, SeenWord, Trouble
+from bench.load.clips import AudioFormat
+from bench.measure.events import Done, Observation, Seen, SeenWord, Trouble
 from bench.protocols.dialect import Payload, with_route
 from captions.types import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE
 

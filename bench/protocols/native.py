@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bench.clips import AudioFormat
-from bench.events import Done, Observation, Seen, SeenWord, SpeechTurn, Trouble
-from bench.metrics import PARTS
+from bench.load.clips import AudioFormat
+from bench.measure.events import Done, Observation, Seen, SeenWord, SpeechTurn, Trouble
+from bench.measure.metrics import PARTS
 from bench.protocols.dialect import Payload, with_route
 from captions.doors.native import messages as native
 from captions.stream.opus import OPUS_CLOCK

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from bench.clips import AudioFormat
-from bench.events import Done, Observation, Seen, SeenWord
+from bench.load.clips import AudioFormat
+from bench.measure.events import Done, Observation, Seen, SeenWord
 from bench.protocols.dialect import Payload
 
 __all__ = ["VoskDialect"]

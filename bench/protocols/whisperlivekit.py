@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from bench.clips import AudioFormat
-from bench.events import Done, Observation, Seen, SeenWord, Trouble
+from bench.load.clips import AudioFormat
+from bench.measure.events import Done, Observation, Seen, SeenWord, Trouble
 from bench.protocols.dialect import Payload, with_route
 
 __all__ = ["WhisperLiveKitDialect"]

@@ -29,7 +29,7 @@ Post: TypeAlias = Callable[[Callable[[], None]], None]
 """Has something run on the event loop, soon; called from any thread."""
 
 SPARE_SHARE = 8
-"""One lane in eight is kept primed where priming takes steps: by bench/simulate.py, more buys nothing."""
+"""One lane in eight is kept primed where priming takes steps: by bench/virtual/simulation.py, more buys nothing."""
 
 
 class TrackSink(Protocol):

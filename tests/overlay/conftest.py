@@ -8,8 +8,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
-from bench.chromium import MISSING, chromium, chromium_path
-from bench.room_server import RoomServer
+from bench.browser.chromium import MISSING, chromium, chromium_path
+from bench.servers.room_server import RoomServer
 from tests.overlay.screen import Screen
 
 PATIENCE_MS = 20_000

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from playwright.async_api import Locator, Page, expect
 
-from bench.room_server import RoomServer
+from bench.servers.room_server import RoomServer
 from captions.doors.native.messages import CaptionWord, Latency, Participant, Segment
 
 __all__ = ["Screen"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, BrowserContext, expect
 
-from bench.room_server import RoomServer
+from bench.servers.room_server import RoomServer
 from captions.doors.native.messages import Participant
 from tests.overlay.screen import Screen
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest_asyncio
 from playwright.async_api import BrowserContext, Page, expect
 
-from bench.room_server import RoomServer
+from bench.servers.room_server import RoomServer
 from captions.config import KeysConfig
 from tests.overlay.screen import Screen
 

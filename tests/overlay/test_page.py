@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
-from bench.browser import pixels as measure_pixels
-from bench.browser import steadiness, weight
-from bench.room_server import RoomServer
+from bench.browser.measures import pixels as measure_pixels
+from bench.browser.measures import steadiness, weight
+from bench.servers.room_server import RoomServer
 from captions.doors.native.messages import Participant
 from tests.overlay.screen import Screen
 

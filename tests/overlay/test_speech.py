@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, expect
 
-from bench.chromium import chromium
+from bench.browser.chromium import chromium
 
 CLIP = Path(moonshine_voice.get_assets_path()) / "two_cities.wav"
 FAKE_MICROPHONE = (

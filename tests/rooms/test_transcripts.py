@@ -6,7 +6,7 @@ import asyncio
 import urllib.error
 import urllib.request
 
-from bench.room_server import RoomServer
+from bench.servers.room_server import RoomServer
 from captions.config import KeysConfig, RoomsConfig
 from captions.doors.native.messages import CaptionWord, Latency, Participant, Segment
 from captions.rooms.rooms import Rooms

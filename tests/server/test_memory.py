@@ -8,7 +8,7 @@ import platform
 import numpy as np
 import pytest
 
-from bench.process import resident_mb
+from bench.measure.process import resident_mb
 from captions.server.memory import give_memory_back
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from bench.kyutai_shapes import LM_SMALL, MIMI_SMALL, write_random_checkpoint
+from bench.kyutai.shapes import LM_SMALL, MIMI_SMALL, write_random_checkpoint
 
 
 @pytest.fixture(scope="session")

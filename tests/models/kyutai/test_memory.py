@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from bench.kyutai_shapes import LM_1B, MIMI_1B
+from bench.kyutai.shapes import LM_1B, MIMI_1B
 from captions.models.kyutai.memory import WORKSPACE_BYTES, memory_of
 
 

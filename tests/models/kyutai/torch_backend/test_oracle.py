@@ -1,4 +1,4 @@
-"""A few of the oracle's schedules; `python -m bench.oracle` runs 200."""
+"""A few of the oracle's schedules; `python -m bench oracle` runs 200."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.oracle import Oracle, run
+from bench.kyutai.oracle import Oracle, run
 
 SCHEDULES = 3
 

@@ -1,0 +1,1 @@
+"""The captions in a real Chromium."""

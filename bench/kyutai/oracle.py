@@ -1,0 +1,275 @@
+"""The oracle: the tokens of every stream in a busy batch are those of moshi's own single-stream loop, one for one.
+
+    python -m bench oracle --schedules 200
+    python -m bench oracle --schedules 20 --model captions/models/digits
+
+Hypothesis draws schedules of 8 lanes: streams of speech, noise and silence join at any step, pause (their lane is
+masked), are flushed, leave, and the lane is reset for the next one. Everything is float32.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+from moshi.models import LMGen
+from moshi.utils.compile import no_compile
+from numpy.typing import NDArray
+
+from bench.kyutai.shapes import LM_SMALL, MIMI_SMALL, write_random_checkpoint
+from captions.cli.audio_file import blocks
+from captions.cli.demo import clip
+from captions.models.kyutai.checkpoint import Checkpoint
+from captions.models.kyutai.model import KyutaiModel
+from captions.models.kyutai.torch_backend.backend import TorchBackend
+from captions.models.kyutai.torch_backend.loading import load_lm, load_mimi
+from captions.models.model import Batch, LaneOutput, LanePause, LaneWord, LaneWordEnd
+from captions.types import FRAME_SAMPLES, SAMPLE_RATE, Pcm
+
+__all__ = ["LANES", "Oracle", "Schedule", "Stream", "Tally", "main", "schedules"]
+
+LANES = 8
+PAUSE_TOLERANCE = 1e-3
+"""How far a pause probability may be off; tokens may not be off at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """What one track sends: `silence_frames` of nothing, then `frames` of sound number `sound`, then a flush or not.
+
+    `wait`: steps its lane stays as it was before it is reset for this stream.
+    """
+
+    sound: int
+    silence_frames: int
+    frames: int
+    flushed: bool
+    wait: int
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The streams of each lane, in order, and which lanes have a frame at each step; in the end all of them have."""
+
+    lanes: list[list[Stream]]
+    frames_at: list[int]
+
+    def active(self, step: int) -> NDArray[np.bool_]:
+        bits = self.frames_at[step] if step < len(self.frames_at) else (1 << LANES) - 1
+        lanes: NDArray[np.bool_] = (bits >> np.arange(LANES)) & 1 == 1
+        return lanes
+
+
+_streams = st.builds(
+    Stream,
+    sound=st.integers(0, 10**6),
+    silence_frames=st.sampled_from([0, 0, 1, 13]),
+    frames=st.integers(1, 45),
+    flushed=st.booleans(),
+    wait=st.integers(0, 20),
+)
+schedules = st.builds(
+    Schedule,
+    lanes=st.lists(st.lists(_streams, max_size=3), min_size=LANES, max_size=LANES),
+    frames_at=st.lists(st.integers(0, (1 << LANES) - 1), max_size=120),
+)
+"""What Hypothesis draws from."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What has been compared so far."""
+
+    schedules: int = 0
+    streams: int = 0
+    tokens: int = 0
+    kinds: set[int] = field(default_factory=set)
+
+
+class Oracle:
+    """A model and moshi's loop over the same checkpoint. Call `check` for each schedule."""
+
+    def __init__(self, folder: Path, device: str = "cpu", fixed_shapes: bool = False) -> None:
+        self.tally = Tally()
+        self._device = torch.device(device)
+        checkpoint = Checkpoint.find(str(folder))
+        backend = TorchBackend(checkpoint, LANES, self._device, torch.float32, fixed_shapes)
+        self._model = KyutaiModel(checkpoint, checkpoint.load_tokenizer(), backend)
+        self._model.warm_up()
+        self._mimi = load_mimi(checkpoint, self._device)
+        self._lm = load_lm(checkpoint, self._device, torch.float32)
+
+    def check(self, schedule: Schedule) -> None:
+        """Run the schedule and moshi's loop on each of its streams.
+
+        Raises:
+            AssertionError: a token, or a pause probability, is not moshi's.
+        """
+        heard = self._run(schedule)
+        self.tally.schedules += 1
+        for stream, tokens, pauses in heard:
+            expected, expected_pauses = self._alone(self._frames(stream))
+            assert tokens == expected, f"{stream}: {tokens} should be {expected}"
+            if pauses:
+                worst = float(np.abs(np.array(pauses) - np.array(expected_pauses)).max())
+                assert worst <= PAUSE_TOLERANCE, f"{stream}: a pause head is off by {worst}"
+            self.tally.streams += 1
+            self.tally.tokens += len(tokens)
+            self.tally.kinds.update(tokens)
+
+    def _run(self, schedule: Schedule) -> list[tuple[Stream, list[int], list[tuple[float, ...]]]]:
+        """Every stream with the tokens and pauses it got in the batch."""
+        batch = Batch.of(LANES, FRAME_SAMPLES)
+        lanes = [self._feed(streams) for streams in schedule.lanes]
+        heard: list[tuple[Stream, list[int], list[tuple[float, ...]]]] = []
+        owner: dict[int, int] = {}
+        going, step = set(range(LANES)), 0
+        while going:
+            active = schedule.active(step)
+            step += 1
+            batch.active[:] = False
+            batch.closing[:] = False
+            for lane in [lane for lane in going if active[lane]]:
+                fed = next(lanes[lane], None)
+                if fed is None:
+                    going.discard(lane)
+                elif isinstance(fed, Stream):
+                    self._model.reset([lane])
+                    owner[lane] = len(heard)
+                    heard.append((fed, [], []))
+                elif fed[0] is not None:
+                    batch.active[lane], batch.pcm[lane], batch.closing[lane] = True, fed[0], fed[1]
+            for output in self._model.step(batch):
+                assert batch.active[output.lane], "a lane spoke that had no frame"
+                _check_order(output)
+                pauses = heard[owner[output.lane]][2]
+                pauses += [event.probabilities for event in output.events if isinstance(event, LanePause)]
+            for lane in np.flatnonzero(batch.active).tolist():
+                heard[owner[lane]][1].append(int(self._model.tokens[lane]))
+        return heard
+
+    def _feed(self, streams: list[Stream]) -> Iterator[Stream | tuple[Pcm | None, bool]]:
+        """A lane's turns: a stream to reset for, or a frame (None: none yet) and whether it closes a flush."""
+        for stream in streams:
+            for _ in range(stream.wait):
+                yield None, False
+            yield stream
+            frames = self._frames(stream)
+            for number, frame in enumerate(frames, 1):
+                yield frame, stream.flushed and number == len(frames)
+
+    def _frames(self, stream: Stream) -> list[Pcm]:
+        silence = [np.zeros(FRAME_SAMPLES, np.float32)]
+        flush = self._model.info.flush_frames if stream.flushed else 0
+        return [*silence * stream.silence_frames, *_sound(stream.sound, stream.frames), *silence * flush]
+
+    def _alone(self, frames: list[Pcm]) -> tuple[list[int], list[list[float]]]:
+        """moshi's loop, as its own command-line transcription runs it: the first frame is given to the model twice."""
+        generator = LMGen(self._lm, use_sampling=False, temp=0.0, temp_text=0.0)
+        tokens: list[int] = []
+        pauses: list[list[float]] = []
+        with torch.no_grad(), no_compile(), self._mimi.streaming(1), generator.streaming(1):
+            for frame in frames:
+                codes = self._mimi.encode(torch.from_numpy(frame).to(self._device)[None, None])
+                if not tokens:
+                    generator.step(codes)
+                said, heads = generator.step_with_extra_heads(codes)
+                tokens.append(int(said[0, 0, 0]))
+                pauses.append([float(head[0, 0, 0]) for head in heads])
+        return tokens, pauses
+
+
+def _check_order(output: LaneOutput) -> None:
+    """No word ends before it starts, and an end follows only a word that was given without."""
+    for event in output.events:
+        if isinstance(event, LaneWord):
+            assert event.text == event.text.strip() != ""
+            assert 0 <= event.start <= (event.start if event.end is None else event.end)
+        elif isinstance(event, LaneWordEnd):
+            assert event.end >= 0
+
+
+@cache
+def _speech() -> Pcm:
+    return np.concatenate(list(blocks(clip(), SAMPLE_RATE // 10, SAMPLE_RATE)))
+
+
+def _sound(number: int, frames: int) -> NDArray[np.float32]:
+    """Frames [frames, 1920] cut from real speech at a random place, at a random loudness, over noise."""
+    random = np.random.default_rng(number)
+    speech, length = _speech(), frames * FRAME_SAMPLES
+    start = int(random.integers(0, len(speech) - length))
+    noise = random.normal(size=length).astype(np.float32) * np.float32(10 ** random.uniform(-4, -1))
+    cut = speech[start : start + length] * np.float32(random.uniform(0.1, 1.5)) + noise
+    return np.clip(cut, -1.0, 1.0).reshape(frames, FRAME_SAMPLES)
+
+
+def run(oracle: Oracle, count: int, start: int) -> None:
+    """Check `count` schedules drawn by Hypothesis, from seed `start` on.
+
+    Raises:
+        AssertionError: a schedule failed; Hypothesis prints the smallest it could find.
+    """
+
+    @seed(start)
+    @settings(
+        max_examples=count,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate, Phase.shrink],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(schedule=schedules)
+    def every_schedule(schedule: Schedule) -> None:
+        oracle.check(schedule)
+
+    every_schedule()
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="bench oracle", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--schedules", type=int, default=200)
+    parser.add_argument("--model", type=Path, help="a checkpoint's folder; default: a small one of random weights")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1, help="of torch; one is steadiest where others work too")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args(argv)
+    torch.set_num_threads(options.threads)
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory() as place:
+        folder = options.model or write_random_checkpoint(Path(place) / "small", LM_SMALL, MIMI_SMALL)
+        oracle = Oracle(folder, options.device)
+    failure = None
+    try:
+        run(oracle, options.schedules, options.seed)
+    except AssertionError as error:
+        failure = str(error)
+    tally = oracle.tally
+    figures: dict[str, Any] = {
+        "schedules": tally.schedules,
+        "streams": tally.streams,
+        "tokens": tally.tokens,
+        "different_tokens_seen": len(tally.kinds),
+        "all_equal": failure is None,
+        "seconds": round(time.perf_counter() - began, 1),
+    }
+    print("oracle", " ".join(f"{name}={value}" for name, value in figures.items()), failure or "")
+    if options.json:
+        options.json.write_text(json.dumps(figures | {"failure": failure}, indent=2) + "\n")
+    return 1 if failure else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""What a run came to: events, figures, and the search for a capacity."""

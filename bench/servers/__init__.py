@@ -1,0 +1,1 @@
+"""Servers to measure: ours in a process of its own, scripted ones, and a sink."""

@@ -1,0 +1,81 @@
+"""A captions server that can be asked how it is: `python -m bench.servers.server_process --model speaking --lanes 64`.
+
+Prints one JSON line {"url"} when it is ready, then answers each line on its standard input with one: tasks, threads,
+open files, resident memory. It drains when its standard input ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import json
+import os
+import sys
+import threading
+
+from bench.measure.process import hurry, open_files, resident_mb
+from bench.servers.speaking_model import SpeakingModel
+from captions import logs
+from captions.config import Config, LimitsConfig, ModelConfig, ServerConfig
+from captions.models import load
+from captions.models.model import Model
+from captions.server.server import Server
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="auto", help="speaking, or any name `captions serve` takes")
+    parser.add_argument("--lanes", type=int, default=0)
+    parser.add_argument("--step-ms", type=float, default=27.0, help="what a step of the speaking model costs")
+    parser.add_argument("--core", type=int, help="keep to this processor core")
+    parser.add_argument(
+        "--urgent", action="store_true", help="before other processes of the machine, if that is allowed"
+    )
+    arguments = parser.parse_args()
+    if arguments.core is not None:
+        os.sched_setaffinity(0, {arguments.core})
+    if arguments.urgent:
+        hurry()
+    logs.configure()
+    config = Config(
+        server=ServerConfig(port=0),
+        model=ModelConfig(name=arguments.model, lanes=arguments.lanes),
+        limits=LimitsConfig(tracks_per_connection=1_000),
+    )
+    asyncio.run(_serve(config, _model(arguments, config)))
+
+
+def _model(arguments: argparse.Namespace, config: Config) -> Model:
+    if arguments.model == "speaking":
+        return SpeakingModel(arguments.lanes or 64, step_s=arguments.step_ms / 1_000)
+    return load.load(config.model)
+
+
+async def _serve(config: Config, model: Model) -> None:
+    server = Server(config, model)
+    await server.start()
+    _say({"url": f"ws://127.0.0.1:{server.port}", "model": model.info.name, "lanes": model.info.lanes})
+    loop = asyncio.get_running_loop()
+    while await loop.run_in_executor(None, sys.stdin.readline):
+        gc.collect()
+        _say(
+            {
+                "tasks": len(asyncio.all_tasks()),
+                "threads": threading.active_count(),
+                "files": open_files(os.getpid()),
+                "resident_mb": resident_mb(os.getpid()),
+                "objects": len(gc.get_objects()),
+            }
+        )
+    await server.stop()
+
+
+def _say(message: dict[str, object]) -> None:
+    print(json.dumps(message), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What was said and when, for speech whose words are known."""

@@ -1,0 +1,1 @@
+"""The server's stages in virtual time, without sockets or threads."""
