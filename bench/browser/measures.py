@@ -1,4 +1,4 @@
-"""`python -m bench browser`: what captions cost and how steady they are in a real Chromium; one line a figure.
+"""What captions cost and how steady they are in a real Chromium; one class a figure.
 
 arrival to pixels     from a segment's arrival in the page to the frame that shows it, four people talking at once
 publish to pixels     the same from the moment the server publishes it, its socket and the browser's included
@@ -9,19 +9,14 @@ page weight           bytes of everything `/` loads, uncompressed; and all a vis
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from playwright.async_api import Browser, Page
-from rich.console import Console
 
-from bench.browser.chromium import MISSING, chromium, chromium_path
 from bench.browser.meeting import Said, meeting
 from bench.servers.room_server import RoomServer
 from captions.cli.tally import percentile
@@ -216,41 +211,3 @@ async def _until(page: Page, condition: str, within_s: float = 30.0) -> None:
         if time.monotonic() > ends_at:
             raise TimeoutError(condition)
         await asyncio.sleep(0.002)
-
-
-async def _measure(arguments: argparse.Namespace) -> dict[str, Pixels | Steadiness | Memory | Weight]:
-    console = Console(highlight=False)
-    figures: dict[str, Pixels | Steadiness | Memory | Weight] = {}
-    async with RoomServer() as server, chromium() as browser:
-        await pixels(browser, server, 2.0)
-        for name, measuring in (
-            ("pixels", lambda: pixels(browser, server, arguments.talk_s)),
-            ("steadiness", lambda: steadiness(browser, server, arguments.meeting_minutes)),
-            ("memory_page", lambda: memory(browser, server, arguments.talk_minutes)),
-            ("memory_overlay", lambda: memory(browser, server, arguments.talk_minutes, path="/overlay")),
-            ("weight", lambda: weight(browser, server)),
-        ):
-            figures[name] = await measuring()
-            console.print(str(figures[name]), soft_wrap=True)
-    return figures
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="bench.browser", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--talk-s", type=float, default=60.0, help="seconds of four people talking (default: 60)")
-    parser.add_argument("--meeting-minutes", type=float, default=10.0, help="for layout shift (default: 10)")
-    parser.add_argument("--talk-minutes", type=float, default=60.0, help="for memory (default: 60)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
-    arguments = parser.parse_args()
-    if chromium_path() is None:
-        print(f"bench.browser: {MISSING}", file=sys.stderr)
-        return 1
-    figures = asyncio.run(_measure(arguments))
-    if arguments.json is not None:
-        text = json.dumps({name: asdict(figure) for name, figure in figures.items()}, indent=2)
-        arguments.json.write_text(text + "\n", encoding="utf-8")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

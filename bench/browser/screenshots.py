@@ -1,18 +1,12 @@
-"""`python -m bench screenshots FOLDER`: the pictures of README.md, of a real server that hears the page's sample."""
+"""The pictures of README.md, of a real server that hears the page's sample."""
 
 from __future__ import annotations
 
-import argparse
-import asyncio
 import io
-import sys
 from pathlib import Path
 
 from PIL import Image
 from playwright.async_api import Browser, Page, expect
-
-from bench.browser.chromium import MISSING, chromium, chromium_path
-from captions.cli.own_server import server_at
 
 DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 WORDS_FIRST = 4
@@ -57,24 +51,3 @@ def _save(screenshot: bytes, file: Path) -> None:
     picture = Image.open(io.BytesIO(screenshot)).convert("RGB").quantize(COLOURS, kmeans=1, dither=Image.Dither.NONE)
     picture.save(file, optimize=True)
     print(f"{file.name}: {file.stat().st_size / 1_000:.0f} kB")
-
-
-async def _run(folder: Path) -> None:
-    async with server_at(None, "moonshine") as url, chromium() as browser:
-        await take(url.replace("ws", "http", 1), browser, folder)
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="bench.screenshots", description=(__doc__ or "").partition(": ")[2])
-    parser.add_argument("folder", type=Path)
-    folder: Path = parser.parse_args().folder
-    if chromium_path() is None:
-        print(f"bench.screenshots: {MISSING}", file=sys.stderr)
-        return 1
-    folder.mkdir(parents=True, exist_ok=True)
-    asyncio.run(_run(folder))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -40,7 +40,6 @@ _SHOWN = (
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "accuracy",
-        help="word errors, word times and speech boundaries",
         description="Word error rate after whisper-style normalisation, errors of word times and of speech boundaries. "
         "clean: as it is; noise: pink noise 10 dB below the speech; loss: 5% of packets lost; jitter: 30 ms on "
         "average, with reordering; apart: its phrases laid into digital silence, so that boundaries are known.".replace(

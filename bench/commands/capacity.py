@@ -47,7 +47,6 @@ _KEPT_OF_SPEECH = ("word_latency", "shown_latency", "first_partial", "ttfs", "er
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "capacity",
-        help="the most tracks held at a latency people can follow",
         description="Double the tracks until the server does not hold them, then bisect. Held: p95 of word latency "
         "under the target all through, no audio dropped, no error, and for each word spoken nine tenths of the "
         "words of the first trial. Each trial has a server of its own. Latency counts from gold word ends; with "

@@ -43,7 +43,6 @@ _WIRE = AudioFormat("pcm_s16le", 16_000)
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "compare",
-        help="our server against another, on the same audio",
         description="Start a peer by its command, then our server; stream the same clip to each in real time, as "
         "16 kHz PCM, after a few seconds to warm up; print each figure and the ratio.",
     )

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,21 +26,23 @@ from training.corpus import Clip, Composer
 from training.evaluate import CLIP_S, LONGEST, SHORTEST, STYLES, HeardWord, measure
 from training.recordings import read_recordings
 
-__all__ = ["main"]
+__all__ = ["add_to"]
 
 AT_ONCE = 4
 LEAD_S = 1.0
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Measure; exit status 0 whatever it shows."""
-    parser = argparse.ArgumentParser(prog="python -m bench digits", description=__doc__.splitlines()[0])
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("digits", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="the archive of recordings")
     parser.add_argument("--strings", type=int, default=100)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--model", default="digits")
     parser.add_argument("--json", type=Path, metavar="FILE")
-    arguments = parser.parse_args(argv)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
     clips = _clips(arguments.data, arguments.strings, arguments.seed)
     heard, chances = asyncio.run(_through_server(arguments.model, clips))
     figures = measure(clips, heard, chances)
@@ -116,7 +117,3 @@ def _read(said: list[dict[str, Any]], steps: int) -> tuple[list[HeardWord], NDAr
             case "Step" if 0 <= message["step_idx"] + 1 - lead_steps < steps:
                 chances[message["step_idx"] + 1 - lead_steps] = message["prs"]
     return words, chances
-
-
-if __name__ == "__main__":
-    sys.exit(main())

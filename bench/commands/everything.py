@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
 
 from bench.report.console import console
 
@@ -23,16 +22,18 @@ PASSES = (
 )
 
 
-def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser], main: Callable[[list[str]], int]) -> None:
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "all",
-        help="a short pass of everything, about ten minutes",
         description="Run every benchmark briefly, keep each result, and draw the page: " + "; ".join(PASSES) + ".",
     )
-    parser.set_defaults(run=lambda _arguments: _run(main))
+    parser.set_defaults(run=run)
 
 
-def _run(main: Callable[[list[str]], int]) -> int:
+def run(arguments: argparse.Namespace) -> int:
+    del arguments
+    from bench.__main__ import main  # here, because it imports the commands
+
     began_at = time.monotonic()
     failed = []
     for line in PASSES:

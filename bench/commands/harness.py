@@ -21,7 +21,6 @@ __all__ = ["add_to"]
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "harness",
-        help="how many tracks the harness can drive in time",
         description="Send more and more Opus tracks from one process on one core to a server that reads and says "
         f"nothing, and report how late packets left. The limit is where their p99 passes {LATE_LIMIT_MS:g} ms.",
     )

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
@@ -38,7 +37,7 @@ from captions.types import SAMPLE_RATE, Pcm
 from captions.vad.gate import GatePolicy
 from captions.vad.silero import CHUNK_SAMPLES, VAD_RATE, SileroVad
 
-__all__ = ["main"]
+__all__ = ["add_to"]
 
 BLOCK = OPUS_CLOCK // 50
 TALK_FROM_S = 1.2
@@ -46,11 +45,13 @@ TRACKS = 40
 SECONDS = 8.0
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run all cases; exit status 0 whatever they show."""
-    parser = argparse.ArgumentParser(prog="python -m bench ingest", description=__doc__.splitlines()[0])
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("ingest", description=__doc__)
     parser.add_argument("--json", type=Path, metavar="FILE")
-    arguments = parser.parse_args(argv)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
     talk = _encoded(_talk())
     silence = _encoded(_room_noise())
     _bare(talk[:50])
@@ -159,7 +160,3 @@ def _served(tracks: Sequence[list[tuple[float, bytes]]]) -> float:
         while runner.turn():
             pass
     return (time.process_time() - began) / (len(tracks) * SECONDS)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

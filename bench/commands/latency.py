@@ -20,7 +20,6 @@ __all__ = ["add_to", "clip_of"]
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "latency",
-        help="every latency figure of one clip in real time",
         description="Send real speech whose word times are known to a server, in real time, and compute every figure "
         "of docs/benchmarks.md from what came back: word latency and its parts, first partial, time to final segment, "
         "erasure, word error rate, word-time and speech-boundary errors, processor time.",

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -26,18 +25,20 @@ from captions.stream.codec import Codec
 from captions.stream.opus import OPUS_CLOCK, OpusEncoder
 from captions.stream.timeline import Packet
 
-__all__ = ["main"]
+__all__ = ["add_to"]
 
 PACKET_SAMPLES = OPUS_CLOCK // 50
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the comparisons; exit status 0 whatever they show."""
-    parser = argparse.ArgumentParser(prog="python -m bench network", description=__doc__.splitlines()[0])
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("network", description=__doc__)
     parser.add_argument("--loss", type=float, default=0.1, help="share of packets lost (default 0.1)")
     parser.add_argument("--seeds", type=int, default=5, help="loss patterns to average over (default 5)")
     parser.add_argument("--json", type=Path, metavar="FILE")
-    arguments = parser.parse_args(argv)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
     figures: dict[str, object] = {}
     for name, fec in (("no spare copies", False), ("in-band FEC", True)):
         whole = list(_packets(fec=fec))
@@ -83,7 +84,3 @@ def _words(packets: Sequence[Packet], *, skip_silence: bool = True) -> list[str]
 def _wer(words: list[str]) -> float:
     truth = plain(TWO_CITIES) * 2
     return float(jiwer.wer(" ".join(truth), " ".join(words)))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

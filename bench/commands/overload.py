@@ -26,7 +26,6 @@ _WINDOW_S = 3.0
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "overload",
-        help="far more speakers than lanes, then calm",
         description="So many times more people than there are lanes talk all the while, then all but half a batch fall "
         "silent. Reports the audio that was dropped, by the server's metric and by what each track was told, and how "
         "long after the calm began the p95 of word latency less look-ahead is normal again.",

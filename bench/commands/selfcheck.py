@@ -29,7 +29,6 @@ WITHIN_SHARE = 0.02
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "selfcheck",
-        help="check the harness itself against a scripted server",
         description="Measure a server whose every latency, retraction and error is scripted, in real time. Every "
         "figure must be what was scripted: within 5 ms or 2%%, and erasure, upwr and WER exactly. Exit status 1 "
         "if one is not.",

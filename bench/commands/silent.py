@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,20 +18,22 @@ from captions.client import Client
 from captions.doors.native.messages import Audio
 from captions.stream.opus import OPUS_CLOCK, OpusEncoder
 
-__all__ = ["main"]
+__all__ = ["add_to"]
 
 BLOCK = OPUS_CLOCK // 50
 DISTINCT_PACKETS = 500
 WARM_UP_S = 3.0
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Measure; exit status 0 whatever it shows."""
-    parser = argparse.ArgumentParser(prog="python -m bench silent", description=__doc__.splitlines()[0])
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("silent", description=__doc__)
     parser.add_argument("--tracks", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--json", type=Path, metavar="FILE")
-    arguments = parser.parse_args(argv)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
     with own_server("moonshine") as server:
         share = asyncio.run(_measure(server, arguments.tracks, arguments.seconds))
     print(f"{arguments.tracks} silent Opus tracks for {arguments.seconds:.0f} s: {share:.1%} of a core")
@@ -75,7 +76,3 @@ async def _send(client: Client, packets: list[bytes], tracks: int, first: int, s
 async def _read(client: Client) -> None:
     async for _ in client:
         pass
-
-
-if __name__ == "__main__":
-    sys.exit(main())

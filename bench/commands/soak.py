@@ -26,7 +26,6 @@ _FLAT = ("files", "tasks", "threads")
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "soak",
-        help="does anything grow?",
         description="Keep a server busy with people who join, speak and leave, and watch memory, files, tasks and "
         "threads. Without --real in virtual time: real sessions and stages, no sockets, an hour in minutes. With "
         "--real, a server process and senders, a round a minute. The slope is taken behind the first quarter.",

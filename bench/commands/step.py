@@ -25,7 +25,6 @@ _WARM_STEPS = 12
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "step",
-        help="what one model step costs, by lanes",
         description="Step a model by hand with every lane speaking, each from another place of the text, without "
         "server or pacing. Real time is 80 ms a step; a model that works only now and then may pass it in some steps, "
         "so the mean decides how many lanes fit.",

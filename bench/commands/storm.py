@@ -55,7 +55,6 @@ _GAUGES = {
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "storm",
-        help="clients that vanish, hang and swarm: does anything leak?",
         description="Kill clients in the middle of speech, leave sockets half open (nothing sent, half a request, a "
         "track that falls mute and answers no ping), and connect and vanish so many times a second while a few others "
         "talk on. After each: tracks, lanes, tasks, threads, files, objects and memory of the server. The swarm comes "

@@ -19,7 +19,6 @@ __all__ = ["add_to"]
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     truth = commands.add_parser(
         "truth",
-        help="gold words of English speech whose text is known",
         description="Align a text to the speech that says exactly it, with pocketsphinx and its own acoustic model.",
     )
     truth.add_argument("audio", type=Path, help="any audio file")

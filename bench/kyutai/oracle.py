@@ -1,23 +1,15 @@
 """The oracle: the tokens of every stream in a busy batch are those of moshi's own single-stream loop, one for one.
 
-    python -m bench oracle --schedules 200
-    python -m bench oracle --schedules 20 --model captions/models/digits
-
 Hypothesis draws schedules of 8 lanes: streams of speech, noise and silence join at any step, pause (their lane is
 masked), are flushed, leave, and the lane is reset for the next one. Everything is float32.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +19,6 @@ from moshi.models import LMGen
 from moshi.utils.compile import no_compile
 from numpy.typing import NDArray
 
-from bench.kyutai.shapes import LM_SMALL, MIMI_SMALL, write_random_checkpoint
 from captions.cli.audio_file import blocks
 from captions.cli.demo import clip
 from captions.models.kyutai.checkpoint import Checkpoint
@@ -37,7 +28,7 @@ from captions.models.kyutai.torch_backend.loading import load_lm, load_mimi
 from captions.models.model import Batch, LaneOutput, LanePause, LaneWord, LaneWordEnd
 from captions.types import FRAME_SAMPLES, SAMPLE_RATE, Pcm
 
-__all__ = ["LANES", "Oracle", "Schedule", "Stream", "Tally", "main", "schedules"]
+__all__ = ["LANES", "Oracle", "Schedule", "Stream", "Tally", "run", "schedules"]
 
 LANES = 8
 PAUSE_TOLERANCE = 1e-3
@@ -235,41 +226,3 @@ def run(oracle: Oracle, count: int, start: int) -> None:
         oracle.check(schedule)
 
     every_schedule()
-
-
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="bench oracle", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--schedules", type=int, default=200)
-    parser.add_argument("--model", type=Path, help="a checkpoint's folder; default: a small one of random weights")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=1, help="of torch; one is steadiest where others work too")
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args(argv)
-    torch.set_num_threads(options.threads)
-    began = time.perf_counter()
-    with tempfile.TemporaryDirectory() as place:
-        folder = options.model or write_random_checkpoint(Path(place) / "small", LM_SMALL, MIMI_SMALL)
-        oracle = Oracle(folder, options.device)
-    failure = None
-    try:
-        run(oracle, options.schedules, options.seed)
-    except AssertionError as error:
-        failure = str(error)
-    tally = oracle.tally
-    figures: dict[str, Any] = {
-        "schedules": tally.schedules,
-        "streams": tally.streams,
-        "tokens": tally.tokens,
-        "different_tokens_seen": len(tally.kinds),
-        "all_equal": failure is None,
-        "seconds": round(time.perf_counter() - began, 1),
-    }
-    print("oracle", " ".join(f"{name}={value}" for name, value in figures.items()), failure or "")
-    if options.json:
-        options.json.write_text(json.dumps(figures | {"failure": failure}, indent=2) + "\n")
-    return 1 if failure else 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -1,7 +1,5 @@
 """A checkpoint run by another implementation of the format: Hugging Face transformers' Mimi and Kyutai classes.
 
-    pip install transformers && python -m bench second-opinion --model captions/models/digits
-
 It hears the whole recording at once, without streaming; our model hears it frame by frame in a batch. Codes and tokens
 must be the same. Their attention is given moshi's streaming window: theirs forgets nothing in the language model, and
 in Mimi moshi's ring loses a place to the second half of a frame before the first half has looked at it. transformers is
@@ -10,7 +8,6 @@ not among our dependencies; run this from an environment that has both.
 
 from __future__ import annotations
 
-import argparse
 import re
 from pathlib import Path
 from typing import Any
@@ -23,14 +20,13 @@ from transformers import KyutaiSpeechToTextConfig, KyutaiSpeechToTextForConditio
 from transformers.models.mimi import modeling_mimi
 
 from captions.cli.audio_file import blocks
-from captions.cli.demo import clip
 from captions.models.kyutai.checkpoint import Checkpoint
 from captions.models.kyutai.model import KyutaiModel
 from captions.models.kyutai.torch_backend.backend import TorchBackend
 from captions.models.model import Batch
 from captions.types import FRAME_SAMPLES, FRAMES_PER_SECOND, SAMPLE_RATE, Pcm
 
-__all__ = ["main"]
+__all__ = ["compare"]
 
 LANES = 3
 
@@ -166,18 +162,14 @@ def ours(folder: Path, frames: Pcm) -> tuple[Tensor, list[int]]:
     return torch.stack(heard), tokens
 
 
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="bench second_opinion", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--audio", default=clip(), help="a recording; default: the demo's")
-    parser.add_argument("--seconds", type=float, default=40.0)
-    options = parser.parse_args(argv)
+def compare(folder: Path, audio: Path, seconds: float) -> tuple[int, int, int, int]:
+    """Frames, codes, and how many of the codes and of the tokens are equal, over the first `seconds` of a recording."""
     torch.set_num_threads(1)
-    pcm = np.concatenate(list(blocks(options.audio, SAMPLE_RATE // 10, SAMPLE_RATE)))
-    count = int(min(len(pcm), options.seconds * SAMPLE_RATE)) // FRAME_SAMPLES
+    pcm = np.concatenate(list(blocks(audio, SAMPLE_RATE // 10, SAMPLE_RATE)))
+    count = int(min(len(pcm), seconds * SAMPLE_RATE)) // FRAME_SAMPLES
     frames = pcm[: count * FRAME_SAMPLES].reshape(count, FRAME_SAMPLES)
-    codes, tokens = ours(options.model, frames)
-    checkpoint = Checkpoint.find(str(options.model))
+    codes, tokens = ours(folder, frames)
+    checkpoint = Checkpoint.find(str(folder))
     model, lm = theirs(checkpoint), checkpoint.config
     with torch.inference_mode():
         whole = torch.from_numpy(frames.reshape(1, 1, -1))
@@ -193,11 +185,7 @@ def main(argv: list[str] | None = None) -> int:
         their_tokens = _greedy(model, inputs, lm)[1:]
     equal_codes = int((their_codes == codes).sum())
     equal_tokens = sum(mine == other for mine, other in zip(tokens, their_tokens, strict=True))
-    print(
-        f"second opinion frames={count} codes={codes.numel()} equal={equal_codes} "
-        f"tokens={count} equal={equal_tokens} different_tokens_seen={len(set(tokens))}"
-    )
-    return 0 if equal_codes == codes.numel() and equal_tokens == count else 1
+    return count, codes.numel(), equal_codes, equal_tokens
 
 
 def _greedy(model: Any, inputs: Tensor, lm: dict[str, Any]) -> list[int]:
@@ -213,7 +201,3 @@ def _window(count: int, context: int, per_frame: int) -> Tensor:
     place = torch.arange(count)
     oldest = (place // per_frame + 1) * per_frame - context
     return ((place[None] <= place[:, None]) & (place[None] >= oldest[:, None]))[None, None]
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -1,8 +1,7 @@
 """What a step of Kyutai's model costs, ours and moshi's own loop side by side on the same weights.
 
-    python -m bench kyutai small             # a small checkpoint: 32 lanes in one batch, against 32 single streams
-    python -m bench kyutai shape             # the 1B's shape, random weights: ms a step, overhead, memory, profile
-    python -m bench kyutai exact             # the 1B's shape in float32: our tokens are moshi's
+`small`: a small checkpoint, 32 lanes in one batch against 32 single streams. `shape`: the 1B's shape, random weights:
+ms a step, overhead, memory, profile. `exact`: the 1B's shape in float32: our tokens are moshi's.
 
 Figures are medians over steps, ours and moshi's taken in turn: `_ms` by the clock, `_cpu_ms` of processor time, being
 what the clock would show on a machine with nothing else to do. One thread of torch by default: beside other work two
@@ -11,12 +10,8 @@ wait for each other, and only of one is the processor time the step's.
 
 from __future__ import annotations
 
-import argparse
-import json
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +21,6 @@ from moshi.models import LMGen
 from moshi.utils.compile import no_compile
 from torch.profiler import ProfilerActivity, profile
 
-from bench.kyutai.shapes import LM_1B, LM_SMALL, MIMI_1B, MIMI_SMALL, write_random_checkpoint
 from captions.models.kyutai.checkpoint import Checkpoint
 from captions.models.kyutai.model import KyutaiModel
 from captions.models.kyutai.torch_backend.backend import TorchBackend
@@ -34,7 +28,7 @@ from captions.models.kyutai.torch_backend.loading import dtype_of, load_lm, load
 from captions.models.model import Batch
 from captions.types import FRAME_SAMPLES, Pcm
 
-__all__ = ["main"]
+__all__ = ["Figures", "exact", "shape", "small"]
 
 Figures = dict[str, Any]
 WARM_STEPS = 3
@@ -198,42 +192,3 @@ def _resident() -> int:
 def _line(name: str, figures: Figures) -> str:
     shown = (f"{key}={value:.1f}" if isinstance(value, float) else f"{key}={value}" for key, value in figures.items())
     return " ".join([name, *shown])
-
-
-@contextmanager
-def _random_checkpoint(folder: Path | None, lm: dict[str, Any], mimi: dict[str, Any]) -> Iterator[Path]:
-    """The given folder, or random weights in a temporary one."""
-    if folder is not None:
-        yield write_random_checkpoint(folder, lm, mimi)
-        return
-    with tempfile.TemporaryDirectory() as place:
-        yield write_random_checkpoint(Path(place) / "random", lm, mimi)
-
-
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="bench kyutai_step", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("what", choices=["small", "shape", "exact"])
-    parser.add_argument("--lanes", type=int, nargs="+", help="default: 32 small, 1 4 8 shape, 8 exact")
-    parser.add_argument("--steps", type=int, default=30)
-    parser.add_argument("--model", type=Path, help="a checkpoint's folder, or where to keep the random one")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--profile", action="store_true")
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args(argv)
-    torch.set_num_threads(options.threads)
-    lm, mimi = (LM_SMALL, MIMI_SMALL) if options.what == "small" else (LM_1B, MIMI_1B)
-    lanes = options.lanes or {"small": [32], "shape": [1, 4, 8], "exact": [8]}[options.what]
-    measure: dict[str, Callable[[Path, int], Figures]] = {
-        "small": lambda folder, count: small(folder, count, options.steps),
-        "shape": lambda folder, count: shape(folder, count, options.steps, options.profile),
-        "exact": lambda folder, count: exact(folder, count, options.steps),
-    }
-    with _random_checkpoint(options.model, lm, mimi) as folder:
-        results = [measure[options.what](folder, count) for count in lanes]
-    if options.json:
-        options.json.write_text(json.dumps({"what": options.what, "results": results}, indent=2) + "\n")
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -22,3 +22,10 @@ def test_nothing_held() -> None:
 
 def test_everything_held() -> None:
     assert [trial.tracks for trial in search(lambda _tracks: True, first=10, most=50)] == [10, 20, 40, 50]
+
+
+@pytest.mark.parametrize("capacity", [0, 1, 5, 11, 12, 40])
+def test_without_a_resolution_the_limit_is_found_exactly(capacity: int) -> None:
+    trials = search(lambda rooms: rooms <= capacity, first=3, most=1_000, resolution=0.0)
+    assert max((trial.tracks for trial in trials if trial.held), default=0) == capacity
+    assert 0 not in [trial.tracks for trial in trials]

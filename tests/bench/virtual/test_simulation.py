@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from pathlib import Path
 
-import pytest
-
-from bench.virtual.simulation import Measured, Setting, main, most_held, simulate
+from bench.virtual.simulation import Setting, simulate
 
 SMALL = Setting(lanes=8, duration_s=60.0, spare_lanes=1)
 
@@ -38,37 +34,3 @@ def test_lanes_primed_ahead_of_need_catch_up_sooner() -> None:
     setting = Setting(lanes=16, duration_s=120.0)
     without, with_spares = (simulate(8, replace(setting, spare_lanes=spare)) for spare in (0, 3))
     assert with_spares.caught_up_p95_ms < without.caught_up_p95_ms
-
-
-def measured(rooms: int, p95_ms: float) -> Measured:
-    return Measured(rooms * 10, 0.0, 1, 0.0, p95_ms, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1)
-
-
-@pytest.mark.parametrize("most", [0, 1, 5, 11, 12, 40])
-def test_bisection_finds_the_most_rooms_that_are_held(most: int) -> None:
-    asked: list[int] = []
-
-    def measure(rooms: int) -> Measured:
-        asked.append(rooms)
-        return measured(rooms, 90.0 if rooms <= most else 110.0)
-
-    trials = most_held(measure, 3, 100.0)
-    assert max((t.participants for t in trials if t.lane_wait_p95_ms <= 100), default=0) == most * 10
-    assert sorted(asked) == [trial.participants // 10 for trial in trials]
-    assert 0 not in asked
-
-
-@pytest.mark.parametrize("name", ["lanes.svg", "lanes.png"])
-def test_the_command_prints_a_table_and_writes_json_and_a_plot(
-    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    plot, figures = tmp_path / name, tmp_path / "lanes.json"
-    options = ["--lanes", "4", "--minutes", "0.5", "--people", "4", "--rooms", "1", "2"]
-    assert main([*options, "--json", str(figures), "--plot", str(plot)]) == 0
-    header, one_room, two_rooms, held = capsys.readouterr().out.splitlines()
-    assert header.split()[:3] == ["participants", "a", "lane"]
-    assert [line.split()[0] for line in (one_room, two_rooms)] == ["4", "8"]
-    assert held.startswith("held: 8 participants in meetings of 4 on 4 lanes")
-    result = json.loads(figures.read_text())
-    assert (result["held"], [t["participants"] for t in result["trials"]]) == (8, [4, 8])
-    assert plot.stat().st_size > 2_000

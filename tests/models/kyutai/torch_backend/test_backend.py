@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from bench.kyutai_shapes import LM_SMALL, MIMI_SMALL, write_random_checkpoint
 
+from bench.kyutai.shapes import LM_SMALL, MIMI_SMALL, write_random_checkpoint
 from captions.models.kyutai.checkpoint import Checkpoint
 from captions.models.kyutai.memory import memory_of
 from captions.models.kyutai.model import KyutaiModel

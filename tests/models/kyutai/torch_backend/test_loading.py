@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from bench.kyutai_shapes import LM_SMALL, MIMI_SMALL, write_random_checkpoint
 
+from bench.kyutai.shapes import LM_SMALL, MIMI_SMALL, write_random_checkpoint
 from captions.models.kyutai.checkpoint import Checkpoint
 from captions.models.kyutai.torch_backend.loading import device_of, dtype_of, load_encoder, load_lm, load_mimi
 from captions.models.model import ModelError
