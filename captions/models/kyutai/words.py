@@ -4,12 +4,15 @@ The text stream (Kyutai's delayed streams): END_OF_PADDING stands just before a 
 end, PADDING fills the rest. One END_OF_PADDING may serve as the end of one word and the start of the next, and words
 said in a hurry may follow each other without any. Read off `asr.rs` of Kyutai's Rust server:
 
-- The token of step n (the priming step is step 1) speaks of the time n - delay, in frames; earlier tokens say nothing.
-- A word is complete at the next PADDING or END_OF_PADDING, or here also where a piece starts the next word.
-- Its start is the time of the last END_OF_PADDING, its end the time of the next one.
+- The token of step n (the priming step is step 1) speaks of the time n - delay, in frames. It says nothing while n is
+  below the delay.
+- A word is complete at the next PADDING or END_OF_PADDING. Kyutai's server joins words that follow each other without
+  either; here a word is also complete where a piece starts the next one.
+- A word starts at the last END_OF_PADDING before it, and ends at the next one.
+- A word has no boundary of its own if the word before it started at the same END_OF_PADDING, or if that is a second ago
+  or more. It then starts one step before its first piece, where the boundary would have stood.
 
-Where words share a boundary, or the last one is long gone, a word starts when its first piece came, less the step a
-boundary would have taken. Times are lane time in samples.
+Times are lane time in samples.
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ SPACE = "\u2581"
 """How sentencepiece writes the space in front of a piece that starts a word."""
 
 STALE_FRAMES = frames_in(1.0)
-"""A word whose pieces come this long after a boundary did not start there: the model left its own boundary out."""
+"""A word that comes this long after a boundary did not start there: the model has left out the word's own boundary."""
 
 
 class Tokenizer(Protocol):
@@ -69,10 +72,7 @@ class WordReader:
         if self._steps < self._delay_frames:
             return []
         if token == self._end_of_padding:
-            events = self._finish_word(self._now)
-            if self._open_start is not None:
-                events.append(LaneWordEnd(max(self._now, self._open_start)))
-                self._open_start = None
+            events = self.close()
             self._boundary = self._now
             return events
         if token == self._padding:
@@ -84,7 +84,7 @@ class WordReader:
         return events
 
     def close(self) -> list[LaneEvent]:
-        """Everything heard is in: the word under way comes out, and the last word ends, as late as now."""
+        """End at the time of this step whatever has no end yet: the word under way, or the word given last."""
         events = self._finish_word(self._now)
         if self._open_start is not None:
             events.append(LaneWordEnd(max(self._now, self._open_start)))
@@ -106,7 +106,7 @@ class WordReader:
         return self._tokenizer.decode(list(pieces)).strip() if pieces else ""
 
     def _finish_word(self, end: int | None) -> list[LaneEvent]:
-        """The word the pieces make, if they make one; ends the word before it, if that is still open."""
+        """The word that the pieces make, if they make one. It also ends the word before it, if that has no end yet."""
         text = self._text(self._pieces)
         self._pieces.clear()
         if not text:

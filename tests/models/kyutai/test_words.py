@@ -72,9 +72,20 @@ def test_the_second_word_after_one_boundary_starts_where_its_pieces_came() -> No
     ]
 
 
-def test_a_word_without_a_boundary_of_its_own_does_not_start_long_before_it() -> None:
-    words = read([END, LE, END, *[PAD] * 40, MONDE, PAD])
-    assert words == [LaneWord("le", at(0), at(2)), LaneWord("monde", at(42), None)]
+def test_a_word_starts_at_its_boundary_though_its_pieces_come_up_to_a_second_later() -> None:
+    assert read([PAD, PAD, END, *[PAD] * 12, MONDE, PAD]) == [LaneWord("monde", at(2), None)]
+
+
+def test_a_word_that_comes_a_second_after_the_last_boundary_starts_a_step_before_its_pieces() -> None:
+    assert read([PAD, PAD, END, *[PAD] * 13, MONDE, PAD]) == [LaneWord("monde", at(15), None)]
+
+
+def test_a_word_before_any_boundary_starts_a_step_before_its_pieces() -> None:
+    assert read([PAD, PAD, MONDE, PAD]) == [LaneWord("monde", at(1), None)]
+
+
+def test_the_first_token_after_the_delay_speaks_of_the_lanes_first_frame() -> None:
+    assert read([MONDE, PAD]) == [LaneWord("monde", at(0), None)]
 
 
 def test_a_number_in_several_pieces_behind_a_bare_space_is_one_word() -> None:
