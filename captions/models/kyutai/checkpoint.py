@@ -79,10 +79,6 @@ class Checkpoint:
             name, config_path = name_or_folder, hub_file(name_or_folder, CONFIG_NAME)
             config = read_json(config_path)
             paths = {role: hub_file(name, file) for role, file in file_names(config).items()}
-        return cls._of(name, config_path, config, paths)
-
-    @classmethod
-    def _of(cls, name: str, config_path: Path, config: dict[str, Any], paths: dict[str, Path]) -> Checkpoint:
         check(name, config)
         mimi_config_path = paths.get("mimi_config_name")
         with wrong_files(name):

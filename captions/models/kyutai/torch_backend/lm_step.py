@@ -28,7 +28,9 @@ BUCKET = 64
 """On a CPU the window is rounded up to this many places: oneDNN builds a kernel for each new size it meets."""
 
 WASTE = 1.25
-"""On a CPU all lanes attend in one call as long as their common window is not larger than this times their own."""
+"""On a CPU all lanes attend in one call, over the longest of their windows, if that reads at most this many times the
+slots that their own windows have. Otherwise each attends in a call of its own.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ def test_a_checkpoint_without_pause_heads_gives_none(tmp_path: Path) -> None:
     assert said.pauses.shape == (LANES, 0)
 
 
-def test_a_reset_lane_hears_as_if_for_the_first_time(backend: TorchBackend) -> None:
+def test_a_reset_lane_says_the_same_of_the_same_frames_again(backend: TorchBackend) -> None:
     first = say(backend, 1, noise(30))
     backend.reset([1])
     assert say(backend, 1, noise(30)) == first
