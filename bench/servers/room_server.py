@@ -45,4 +45,4 @@ class RoomServer:
         await self._server.stop()
 
     def publish(self, segment: Segment) -> None:
-        self._server._rooms.publish(segment, time.monotonic())
+        self._server.rooms.publish(segment, time.monotonic())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
@@ -15,7 +16,7 @@ from captions.client import Client
 from captions.doors.native.messages import Error, Segment
 from captions.types import SAMPLE_RATE
 
-__all__ = ["add_to"]
+__all__ = ["add_to", "caption"]
 
 BLOCK_SAMPLES = SAMPLE_RATE // 50
 _NO_PORTAUDIO = "the microphone needs PortAudio: on Debian or Ubuntu, apt-get install libportaudio2"
@@ -33,11 +34,14 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def run(arguments: argparse.Namespace) -> int:
-    asyncio.run(_run(arguments))
+    asyncio.run(caption(arguments))
     return 0
 
 
-async def _run(arguments: argparse.Namespace) -> None:
+async def caption(
+    arguments: argparse.Namespace, open_microphone: Callable[[str | None, Any], Any] | None = None
+) -> None:
+    """Show what a microphone hears until cancelled; `open_microphone` opens another one than the system's."""
     loop = asyncio.get_running_loop()
     heard: asyncio.Queue[bytes] = asyncio.Queue()
 
@@ -45,7 +49,7 @@ async def _run(arguments: argparse.Namespace) -> None:
         del frames, time, status
         loop.call_soon_threadsafe(heard.put_nowait, bytes(data))
 
-    with _microphone(arguments.device, hear):
+    with (open_microphone or _microphone)(arguments.device, hear):
         async with server_at(arguments.url, arguments.model) as url, Client(url, arguments.key) as client:
             await client.start("mic", "mic", "pcm_s16le", SAMPLE_RATE)
             while not heard.empty():

@@ -124,6 +124,11 @@ class Engine:
         self.model.close()
 
     @property
+    def is_warm(self) -> bool:
+        """The model is ready for steps, or has failed to get ready."""
+        return self._runner.is_warm
+
+    @property
     def failed(self) -> bool:
         """The model is gone for good; only a restart helps."""
         return self._runner.failed

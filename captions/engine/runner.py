@@ -78,6 +78,11 @@ class Runner:
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
 
     @property
+    def is_warm(self) -> bool:
+        """The model's warm-up is over, well or not."""
+        return self._warm.is_set()
+
+    @property
     def failed(self) -> bool:
         """The model is gone for good."""
         return self._failed is not None

@@ -51,6 +51,11 @@ class Rooms:
     def __len__(self) -> int:
         return len(self._rooms)
 
+    @property
+    def watchers(self) -> int:
+        """Over all rooms."""
+        return sum(len(room.watchers) for room in self._rooms.values())
+
     def publish(self, segment: Segment, now: float) -> str:
         """Remember a segment and hand it to everybody who watches: as JSON, which is returned."""
         room = self._room(segment.room, now)

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
 
 import moonshine_voice
 import msgspec
@@ -14,9 +13,7 @@ import msgspec
 from captions.rooms import subtitles
 from captions.stream.captions import Segment
 
-__all__ = ["Page", "Pages", "TranscriptForm", "transcript", "transcript_form"]
-
-TranscriptForm: TypeAlias = Literal["vtt", "srt", "txt", "json"]
+__all__ = ["Page", "Pages", "text", "transcript"]
 
 _FOLDER = Path(__file__).parents[1] / "overlay"
 _SAMPLE = "two_cities.wav"
@@ -27,12 +24,14 @@ _TYPES = {
     ".svg": "image/svg+xml",
     ".wav": "audio/wav",
 }
-_TRANSCRIPT_TYPES: dict[TranscriptForm, str] = {
-    "vtt": "text/vtt; charset=utf-8",
-    "srt": "application/x-subrip; charset=utf-8",
-    "txt": "text/plain; charset=utf-8",
-    "json": "application/json",
+_TRANSCRIPTS: dict[str, tuple[subtitles.Format, str]] = {
+    "vtt": ("vtt", "text/vtt; charset=utf-8"),
+    "srt": ("srt", "application/x-subrip; charset=utf-8"),
+    "txt": ("text", "text/plain; charset=utf-8"),
+    "json": ("json", "application/json"),
 }
+"""By the file's ending, what it is made of and its type."""
+
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'; frame-ancestors "
@@ -68,25 +67,27 @@ class Pages:
         return page
 
 
-def transcript_form(name: str) -> TranscriptForm | None:
-    """The form that `transcript.<form>`, the last part of a path, asks for."""
-    stem, _, ending = name.partition(".")
-    return next((form for form in get_args(TranscriptForm) if stem == "transcript" and ending == form), None)
+def text(status: int, body: str, content_type: str = "text/plain") -> Page:
+    """A plain answer, as machines and people at a terminal want it."""
+    return Page(status, (("Content-Type", f"{content_type}; charset=utf-8"),), body.encode())
 
 
-def transcript(segments: Sequence[Segment], form: TranscriptForm) -> Page:
-    """A room's final segments, on one clock and in order, as a file. SRT and text have no field for the speaker."""
-    text = subtitles.render(
-        [_named(segment) for segment in segments] if form in ("srt", "txt") else segments,
-        "text" if form == "txt" else form,
-    )
+def transcript(segments: Sequence[Segment], form: str) -> Page | None:
+    """A room's final segments, on one clock and in order, as a file; None for a form there is none of.
+
+    SRT and text have no field for the speaker.
+    """
+    if form not in _TRANSCRIPTS:
+        return None
+    kind, content_type = _TRANSCRIPTS[form]
+    named = [_named(segment) for segment in segments] if kind in ("srt", "text") else segments
     headers = (
         *_ALWAYS,
-        ("Content-Type", _TRANSCRIPT_TYPES[form]),
+        ("Content-Type", content_type),
         ("Content-Disposition", f'attachment; filename="transcript.{form}"'),
         ("Cache-Control", "no-store"),
     )
-    return Page(200, headers, text.encode())
+    return Page(200, headers, subtitles.render(named, kind).encode())
 
 
 def _named(segment: Segment) -> Segment:

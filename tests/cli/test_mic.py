@@ -81,12 +81,11 @@ class Microphone:
 
 
 async def test_what_the_microphone_hears_is_captioned(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(mic, "_microphone", lambda device, hear: Microphone(hear))
     async with serving() as served:
         arguments = argparse.Namespace(device=None, url=served.url, key=None, model=None)
-        running = asyncio.create_task(mic._run(arguments))
+        running = asyncio.create_task(mic.caption(arguments, lambda _device, hear: Microphone(hear)))
         shown = ""
         async with asyncio.timeout(PATIENCE_S):
             while "w2" not in shown:

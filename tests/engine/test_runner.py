@@ -91,7 +91,8 @@ class Bench:
             preroll_frames=3,
             feeds_silence=self.feeds_silence,
         )
-        self.runner = Runner(self.model, Scheduler(policy), self.results.append, self.clock, max_orders=500)
+        self.scheduler = Scheduler(policy)
+        self.runner = Runner(self.model, self.scheduler, self.results.append, self.clock, max_orders=500)
 
     def tell(self, *orders: Order) -> None:
         """Submit, and turn until there is nothing left to do."""
@@ -183,7 +184,7 @@ def test_of_200_spurts_after_ten_seconds_of_silence_and_a_handover_none_loses_it
         speaker = turn % 6
         words = [chance.randrange(50)]
         words += [(words[0] + n) % 50 for n in range(1, chance.randrange(6, 20))]
-        handed_over += not bench.runner._scheduler.holds_lane(speaker)
+        handed_over += not bench.scheduler.holds_lane(speaker)
         expected.append((speaker, f"w{words[0]}", number + 5))
         for at in range(30):
             voiced = spoken_frame(words[at - 5]) if 0 <= at - 5 < len(words) else QUIET

@@ -26,9 +26,10 @@ from captions.doors.native.messages import (
     Stop,
     Stopped,
 )
+from captions.engine.engine import EngineCensus
 from captions.models.model import Model
 from captions.models.scripted import ScriptedModel
-from captions.server.server import Server
+from captions.server.server import Census, Server
 from captions.types import Pcm
 
 __all__ = [
@@ -49,18 +50,7 @@ PATIENCE_S = 30.0
 
 M = TypeVar("M", bound=ServerMessage)
 
-NOTHING = {
-    "sessions": 0,
-    "resumable": 0,
-    "connections": 0,
-    "tracks": 0,
-    "heard tracks": 0,
-    "detector streams": 0,
-    "scheduled tracks": 0,
-    "lanes in use": 0,
-    "watchers": 0,
-    "speaking": 0,
-}
+NOTHING = Census(0, 0, 0, 0, 0, EngineCensus(0, 0, 0, 0, 0))
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -109,31 +99,12 @@ class Served:
         samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
         return next((sample.value for sample in samples if sample.name == name and sample.labels == labels), 0.0)
 
-    def held(self) -> dict[str, float]:
-        """What the server holds for its clients, looked up where it is kept."""
-        server = self.server
-        engine, rooms = server._engine, server._rooms
-        scheduler, vad = engine._runner._scheduler, engine._listener._vad
-        return {
-            "sessions": len(server._sessions),
-            "resumable": len(server._service.sessions),
-            "connections": len(server._outboxes),
-            "tracks": engine.tracks,
-            "heard tracks": len(engine._listener._tracks),
-            "detector streams": len(vad._context) - len(vad._free),
-            "scheduled tracks": len(scheduler.tracks),
-            "lanes in use": scheduler.lanes_in_use,
-            "watchers": sum(len(room.watchers) for room in rooms._rooms.values()),
-            "speaking": server._metrics.tracks_speaking._value.get(),
-        }
-
-    async def nothing_held(self, but: dict[str, float] | None = None) -> None:
-        """Wait until the server has freed everything, but for what is still to be used."""
-        expected = NOTHING | (but or {})
+    async def nothing_held(self, but: Census = NOTHING) -> None:
+        """Wait until the server has freed everything, `but` what is still to be used."""
         try:
-            await until(lambda: self.held() == expected)
+            await until(lambda: self.server.census() == but)
         except TimeoutError:
-            raise AssertionError(f"still held: {self.held()}") from None
+            raise AssertionError(f"still held: {self.server.census()}") from None
 
 
 @asynccontextmanager

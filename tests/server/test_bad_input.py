@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -26,7 +27,7 @@ from captions.doors.native.messages import (
     Stopped,
 )
 from captions.models.scripted import ScriptedModel
-from tests.server.harness import PATIENCE_S, Served, Talker, pcm_f32le, serving, started, until
+from tests.server.harness import NOTHING, PATIENCE_S, Served, Talker, pcm_f32le, serving, started, until
 from tests.speech import saying, silence
 
 
@@ -202,7 +203,7 @@ async def test_an_oversized_message_ends_its_connection_and_no_other() -> None:
             assert closed.value.rcvd.code == 1009
         await good.speak("good", saying(1, 2, 3, 4)[6:])
         assert await good.stop("good") == "w1 w2 w3 w4"
-        await served.nothing_held(but={"sessions": 1, "connections": 1, "resumable": 1})
+        await served.nothing_held(but=replace(NOTHING, connections=1, publishing=1, sessions=1))
 
 
 async def test_text_that_is_not_utf_8_ends_its_connection_and_no_other(served: Served) -> None:
@@ -228,7 +229,7 @@ async def test_a_client_that_vanishes_frees_everything_it_held(served: Served) -
         for frame in saying(1, 2, 3, 4):
             await client.send(*(Audio(f"t{n}", pcm_f32le(frame)) for n in range(6)))
         await client.hear(Segment)
-        assert (served.held()["tracks"], served.held()["watchers"]) == (6, 1)
+        assert (served.server.census().engine.tracks, served.server.census().watchers) == (6, 1)
         await vanish(client)
         watcher.transport.abort()
         await served.nothing_held()
@@ -264,7 +265,7 @@ async def test_a_client_that_vanishes_while_it_is_held_back_frees_everything() -
             await waiter.send(started("waits"))
             speaking = asyncio.create_task(waiter.speak("waits", saying(*range(20))))
             await waiter.hear(Started)
-            await until(lambda: served.held()["scheduled tracks"] == 2)
+            await until(lambda: served.server.census().engine.scheduled_tracks == 2)
             await vanish(waiter)
             await asyncio.gather(speaking, return_exceptions=True)
             assert await holder.stop("holds") == "w1 w2 w3"

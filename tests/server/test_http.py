@@ -66,7 +66,7 @@ async def test_a_draining_server_is_not_ready_and_takes_nothing_new_but_says_its
         await client.send(Ping("all of it has come"))
         await client.hear(Pong)
         draining = asyncio.create_task(served.server.stop())
-        await until(lambda: served.server._service.draining)
+        await until(lambda: served.server.is_draining)
         assert await served.get("/readyz") == (503, "draining")
         assert (await served.get("/healthz"))[0] == 200
         with pytest.raises(InvalidStatus) as refused:

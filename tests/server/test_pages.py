@@ -8,7 +8,7 @@ import re
 import pytest
 
 from captions.doors.native.messages import CaptionWord, Latency, Participant, Segment
-from captions.server.pages import Page, Pages, transcript, transcript_form
+from captions.server.pages import Page, Pages, text, transcript
 
 PAGES = Pages()
 
@@ -108,24 +108,24 @@ def test_documents_have_no_script_or_style_within() -> None:
         assert not re.search(rb"<script(?![^>]* src=)|<style| style=| on\w+=", page_at(path).body), path
 
 
-@pytest.mark.parametrize(
-    ("name", "form"),
-    [
-        ("transcript.vtt", "vtt"),
-        ("transcript.srt", "srt"),
-        ("transcript.txt", "txt"),
-        ("transcript.json", "json"),
-        ("transcript", None),
-        ("transcript.exe", None),
-        ("captions.vtt", None),
-    ],
-)
-def test_a_transcripts_form_is_its_ending(name: str, form: str | None) -> None:
-    assert transcript_form(name) == form
+@pytest.mark.parametrize("form", ["", "exe", "vtt.txt", "VTT", "text"])
+def test_there_are_no_other_forms_of_a_transcript(form: str) -> None:
+    assert transcript([], form) is None
+
+
+def test_a_plain_answer_says_what_it_is() -> None:
+    page = text(503, "draining")
+    assert (page.status, page.body, headers(page)) == (503, b"draining", {"Content-Type": "text/plain; charset=utf-8"})
+
+
+def transcribed(segments: list[Segment], form: str) -> Page:
+    page = transcript(segments, form)
+    assert page is not None
+    return page
 
 
 def test_a_transcript_as_webvtt() -> None:
-    assert transcript(SAID, "vtt").body.decode() == (
+    assert transcribed(SAID, "vtt").body.decode() == (
         "WEBVTT\n\n"
         "00:00:00.000 --> 00:00:02.000\n<v Alice &amp; &lt;Bob&gt;>It was &lt;late&gt;.\n\n"
         "00:00:03.000 --> 00:00:05.000\nIndeed.\n"
@@ -133,15 +133,15 @@ def test_a_transcript_as_webvtt() -> None:
 
 
 def test_a_transcript_as_srt_and_text_names_who_speaks() -> None:
-    assert transcript(SAID, "srt").body.decode() == (
+    assert transcribed(SAID, "srt").body.decode() == (
         "1\n00:00:00,000 --> 00:00:02,000\nAlice & <Bob>: It was <late>.\n\n"
         "2\n00:00:03,000 --> 00:00:05,000\nguest-7: Indeed.\n"
     )
-    assert transcript(SAID, "txt").body.decode() == "Alice & <Bob>: It was <late>.\nguest-7: Indeed.\n"
+    assert transcribed(SAID, "txt").body.decode() == "Alice & <Bob>: It was <late>.\nguest-7: Indeed.\n"
 
 
 def test_a_transcript_as_json_is_its_segments() -> None:
-    read = json.loads(transcript(SAID, "json").body)
+    read = json.loads(transcribed(SAID, "json").body)
     assert [(segment["participant"]["id"], segment["text"]) for segment in read] == [
         ("a", "It was <late>."),
         ("guest-7", "Indeed."),
@@ -150,7 +150,7 @@ def test_a_transcript_as_json_is_its_segments() -> None:
 
 @pytest.mark.parametrize("form", ["vtt", "srt", "txt", "json"])
 def test_a_transcript_is_a_download_that_no_cache_keeps(form: str) -> None:
-    page = transcript([], transcript_form(f"transcript.{form}") or "txt")
+    page = transcribed([], form)
     assert headers(page)["Cache-Control"] == "no-store"
     assert headers(page)["Content-Disposition"] == f'attachment; filename="transcript.{form}"'
     assert headers(page)["X-Content-Type-Options"] == "nosniff"

@@ -11,11 +11,12 @@ from captions.cli.audio_file import blocks
 from captions.cli.demo import clip
 from captions.client import Client
 from captions.config import Config, LimitsConfig, ServerConfig
-from captions.doors.native.messages import Error, GapNotice, Ready, Segment, ServerMessage, Started, Stopped
+from captions.doors.native.messages import Error, GapNotice, Ready, Resume, Segment, ServerMessage, Started, Stopped
 from captions.models.moonshine import MoonshineModel
 from captions.server.server import Server
 from captions.types import SAMPLE_RATE
-from tests.server.harness import until
+from tests.server.harness import serving, started
+from tests.speech import saying
 
 M = TypeVar("M", bound=ServerMessage)
 
@@ -67,48 +68,41 @@ async def test_a_lost_connection_costs_no_word_and_says_none_twice() -> None:
 
 
 async def test_nobody_takes_over_a_session_without_its_secret() -> None:
-    running = await server(30.0)
-    try:
-        url = f"ws://127.0.0.1:{running.port}"
-        async with Client(url) as owner, Client(url) as thief:
-            await owner.start("room", "t", "opus")
-            ready, _ = await take(owner, Ready)
-            thief._ready = Ready(ready.session, "guessed", *(getattr(ready, f) for f in ready.__struct_fields__[2:]))
-            await thief.resume()
-            error, _ = await take(thief, Error)
-            assert error.code == "not_resumable"
-            await owner.stop("t")
-            await take(owner, Stopped)
-    finally:
-        await running.stop()
+    async with serving(limits={"resume_s": 30.0}) as served, served.talker() as owner, served.talker() as thief:
+        await owner.send(started("t"))
+        ready = await owner.hear(Ready)
+        await thief.send(Resume(ready.session, "guessed", 0))
+        assert (await thief.hear(Error)).code == "not_resumable"
+        await owner.stop("t")
 
 
 async def test_a_session_whose_time_is_over_is_gone() -> None:
-    running = await server(0.0)
-    try:
-        async with Client(f"ws://127.0.0.1:{running.port}") as client:
+    async with serving() as served:
+        async with Client(served.url) as client:
             await client.start("room", "t", "opus")
             await take(client, Started)
-            await client._connected().close()
-            await until(lambda: running.tracks == 0)
-            await client.resume()
-            error, _ = await take(client, Error)
-    finally:
-        await running.stop()
+        await served.nothing_held()
+        await client.resume()
+        error, _ = await take(client, Error)
     assert error.code == "not_resumable"
 
 
 @pytest.mark.parametrize("received", [0, 1, 2])
 async def test_exactly_what_was_missed_is_sent_again(received: int) -> None:
-    running = await server(30.0)
-    try:
-        async with Client(f"ws://127.0.0.1:{running.port}") as client:
-            await client.start("room", "t", "opus")
-            _, seen = await take(client, Started)
-            client._received = received
-            await client.resume()
-            await client.stop("t")
-            _, again = await take(client, Stopped)
-    finally:
-        await running.stop()
-    assert [m for m in again if not isinstance(m, GapNotice | Stopped)] == seen[received:]
+    async with serving(limits={"resume_s": 30.0}) as served:
+        async with served.talker() as client:
+            await client.send(started("t"))
+            ready = await client.hear(Ready)
+            await client.hear(Started)
+        async with served.talker() as back:
+            await back.send(Resume(ready.session, ready.secret, received))
+            await back.stop("t")
+        again = [message for message in back.said if not isinstance(message, GapNotice | Stopped)]
+        assert again == client.said[received:]
+
+
+async def test_a_session_is_forgotten_once_its_client_is_gone_and_its_tracks_have_ended() -> None:
+    async with serving(limits={"resume_s": 30.0}) as served:
+        async with served.talker() as client:
+            await client.say("t", saying(1))
+        await served.nothing_held()

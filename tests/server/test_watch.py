@@ -49,7 +49,7 @@ def room(served: Served, name: str = "daily", query: str = "") -> str:
 
 async def test_a_watcher_sees_every_revision_the_publisher_is_sent(served: Served) -> None:
     async with served.talker() as client, connect(room(served), proxy=None) as watcher:
-        await until(lambda: served.held()["watchers"] == 1)
+        await until(lambda: served.server.census().watchers == 1)
         await client.say("t1", saying(1, 2, 3, 4) + silence(12), name="Zoé")
         sent = [message for message in client.said if isinstance(message, Segment)]
         assert [await seen(watcher) for _ in sent] == sent
@@ -114,16 +114,16 @@ def caption(number: int) -> Segment:
 async def test_a_slow_watcher_is_dropped_and_the_others_see_on() -> None:
     async with serving(limits={"outbox_messages": 5}) as served:
         async with connect(room(served, "slow"), proxy=None) as slow, connect(room(served), proxy=None) as other:
-            await until(lambda: served.held()["watchers"] == 2)
+            await until(lambda: served.server.census().watchers == 2)
             for number in range(7):
-                served.server._rooms.publish(
+                served.server.rooms.publish(
                     Segment("slow", "t", Participant("p"), f"s{number}", 0, False, 0.0, 1.0, "x", [], Latency()), 0.0
                 )
             with pytest.raises(ConnectionClosed):
                 await drained(slow)
-            served.server._rooms.publish(caption(1), 0.0)
+            served.server.rooms.publish(caption(1), 0.0)
             assert (await seen(other)).id == "s1"
-            await until(lambda: served.held()["watchers"] == 1)
+            await until(lambda: served.server.census().watchers == 1)
             assert await served.metric("captions_readers_dropped_total", route="watch") == 1
         await served.nothing_held()
 
@@ -135,12 +135,12 @@ async def test_a_watcher_that_reads_nothing_at_all_is_dropped_in_the_end() -> No
             b"GET /v1/rooms/daily/captions HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
         )
-        await until(lambda: served.held()["watchers"] == 1)
+        await until(lambda: served.server.census().watchers == 1)
         numbers = iter(range(1_000_000))
 
         def dropped_after_one_more() -> bool:
-            served.server._rooms.publish(caption(next(numbers)), 0.0)
-            return served.held()["watchers"] == 0
+            served.server.rooms.publish(caption(next(numbers)), 0.0)
+            return served.server.census().watchers == 0
 
         await until(dropped_after_one_more)
         await served.nothing_held()
@@ -151,7 +151,7 @@ async def test_a_watcher_that_reads_nothing_at_all_is_dropped_in_the_end() -> No
 async def test_a_full_room_takes_no_more_until_somebody_leaves() -> None:
     async with serving(limits={"watchers_per_room": 1}) as served:
         async with connect(room(served), proxy=None):
-            await until(lambda: served.held()["watchers"] == 1)
+            await until(lambda: served.server.census().watchers == 1)
             async with connect(room(served), proxy=None) as second:
                 with pytest.raises(ConnectionClosed) as closed:
                     await seen(second)
@@ -159,7 +159,7 @@ async def test_a_full_room_takes_no_more_until_somebody_leaves() -> None:
                 assert closed.value.rcvd.code == 1013
         await served.nothing_held()
         async with connect(room(served), proxy=None):
-            await until(lambda: served.held()["watchers"] == 1)
+            await until(lambda: served.server.census().watchers == 1)
 
 
 async def test_watch_and_publish_keys_may_watch_and_nobody_else() -> None:
@@ -181,7 +181,7 @@ async def test_watch_and_publish_keys_may_watch_and_nobody_else() -> None:
 
 async def test_a_watcher_that_leaves_is_forgotten(served: Served) -> None:
     async with connect(room(served), proxy=None):
-        await until(lambda: served.held()["watchers"] == 1)
+        await until(lambda: served.server.census().watchers == 1)
     await served.nothing_held()
 
 

@@ -24,7 +24,7 @@ _Rate = Annotated[int, Meta(ge=8_000, le=48_000)]
 _Channels = Annotated[int, Meta(ge=1, le=2)]
 
 
-class EgressError(Exception):
+class EgressError(ValueError):
     """A query that does not say what is needed; the message names the parameter."""
 
 

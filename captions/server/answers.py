@@ -1,0 +1,103 @@
+"""What plain HTTP gets: pages, health, metrics and transcripts, and the refusal of a WebSocket that may not pass."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from captions import __version__
+from captions.config import Config
+from captions.doors.service import Service
+from captions.server.access import Access, key_in
+from captions.server.pages import Page, Pages, text, transcript
+from captions.server.routes import Match, Query, match
+
+__all__ = ["Answers"]
+
+_NO_KEY = "a valid key is needed: Authorization: Bearer KEY, or ?key=KEY"
+
+
+class Answers:
+    """`answer` every request by the route table, before its WebSocket is let in."""
+
+    def __init__(self, config: Config, service: Service) -> None:
+        self._limits = config.limits
+        self._service = service
+        self._access = Access(config.keys)
+        self._pages = Pages()
+
+    def answer(self, path: str, query: Query, headers: Mapping[str, str], connections: int) -> Page | None:
+        """The answer to a request, or None for a WebSocket that may pass. `connections`: how many are open already."""
+        found = match(path)
+        if found is None:
+            return self._pages.answer(path, headers.get("If-None-Match", "")) or text(404, "not found")
+        return self._refusal(found, query, headers) or self._plain(found, connections)
+
+    def _refusal(self, found: Match, query: Query, headers: Mapping[str, str]) -> Page | None:
+        """Why a request may not pass, if it may not."""
+        route = found.route
+        if route.check is not None:
+            try:
+                route.check(query)
+            except ValueError as error:
+                return text(400, str(error))
+        if route.right is not None:
+            grant = self._access.grant(key_in(headers, query))
+            if grant is None or not grant.allows(route.right, found.room):
+                self._service.metrics.errors.labels(code="unauthorized").inc()
+                return text(401, _NO_KEY)
+        return None
+
+    def _plain(self, found: Match, connections: int) -> Page | None:
+        """What plain HTTP gets; None lets a WebSocket through."""
+        match found.route.kind:
+            case "health":
+                return text(500 if self._service.engine.failed else 200, "ok")
+            case "readiness":
+                return self._readiness()
+            case "metrics":
+                self._service.metrics.fullness.set(self.fullness())
+                return text(200, self._service.metrics.exposition().decode(), "text/plain; version=0.0.4")
+            case "build_info" | "modules_info" as what:
+                return text(200, json.dumps(self._kyutai_info(what)), "application/json")
+            case "transcript":
+                segments = self._service.rooms.transcript(found.parts["room"])
+                if segments is None:
+                    return text(404, "this server keeps no transcripts: rooms.transcript_segments")
+                return transcript(segments, found.parts["form"]) or text(404, "not found")
+        if self._is_full(found, connections) or self._service.draining:
+            return text(503, "the server takes no more connections")
+        return None
+
+    def _readiness(self) -> Page:
+        if not self._service.engine.is_warm or self._service.engine.failed:
+            return text(503, "not ready")
+        if self._service.draining:
+            return text(503, "draining")
+        full = self._service.engine.tracks >= self._limits.tracks
+        return text(503 if full else 200, f"{self.fullness():.0%} full")
+
+    def fullness(self) -> float:
+        """How full this server is, 0 to 1: of its tracks or its lanes, whichever is more."""
+        tracks = self._service.engine.tracks / self._limits.tracks
+        return max(tracks, self._service.engine.lanes_share)
+
+    def _is_full(self, found: Match, connections: int) -> bool:
+        limits = self._limits
+        too_many_tracks = self._service.engine.tracks >= limits.tracks
+        return connections >= limits.connections or (found.route.is_track and too_many_tracks)
+
+    def _kyutai_info(self, what: str) -> object:
+        """What Kyutai's server answers there, as far as it has a meaning here."""
+        if what == "build_info":
+            return {"git_describe": f"captions {__version__}", "rustc_version": ""}
+        name = self._service.engine.model.info.name
+        module = {
+            "type": "batched_asr",
+            "path": "/api/asr-streaming",
+            "lm": name,
+            "audio_tokenizer": name,
+            "used_slots": str(self._service.engine.tracks),
+            "total_slots": str(self._limits.tracks),
+        }
+        return [module]
