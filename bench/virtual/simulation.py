@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bench.load.meetings import Attendee, Interval, Meeting, meetings
-from captions.models.scheduler import LanePolicy, Plan, Scheduler
+from captions.models.plan import Plan
+from captions.models.scheduler import LanePolicy, Scheduler
 from captions.types import FRAME_S, FRAME_SAMPLES, Frame, Pcm
 
 __all__ = ["Measured", "Setting", "simulate"]

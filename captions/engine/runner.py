@@ -32,7 +32,8 @@ from captions.models.model import (
     Model,
     ModelError,
 )
-from captions.models.scheduler import Feed, Plan, Scheduler
+from captions.models.plan import Feed, Plan
+from captions.models.scheduler import Scheduler
 from captions.models.trace import LaneTrace
 from captions.types import (
     FRAME_SAMPLES,

@@ -1,174 +1,161 @@
-"""Lanes and tracks as the scheduler knows them, and the plan of a step: plain state, no rules of who gets what."""
+"""One lane as the scheduler knows it: whose it is, what it has been fed, and what may happen to it next.
+
+    STALE      holds what an earlier track said       reset       -> PRIMING, or READY where there is no prefix
+    PRIMING    is fed its prefix of silence           prime       -> READY, with the last frame of the prefix
+    READY      has heard no speech since then         feed        -> HEARD
+    HEARD      has heard speech that is not flushed   begin_flush -> FLUSHING
+                                                      stall       -> STALE, to hear the speech again
+    FLUSHING   is fed silence to bring words out      flush       -> READY, with the last frame of the flush
+    READY      and its track says nothing more        rest        -> RESTING
+    RESTING    its track is silent: may be taken      wake        -> READY
+
+A lane has a track from `grant` to `release`, in whichever state; `release` leaves it STALE.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from enum import Enum, auto
 
-from captions.types import FRAME_SAMPLES, Frame, Gap, Progress
+from captions.models.backlog import Boundary
+from captions.models.scheduled_track import ScheduledTrack
+from captions.types import FRAME_SAMPLES, Frame
 
-__all__ = ["Feed", "Flush", "Lane", "Plan", "Track"]
-
-
-@dataclass(frozen=True, slots=True)
-class Flush:
-    """A hard boundary behind the audio pushed so far. `id` is the client's, or None at the end of speech.
-
-    `silent_from`: the media position behind which there is no speech, where that is known.
-    """
-
-    id: str | None = None
-    silent_from: int | None = None
+__all__ = ["Lane", "LaneState"]
 
 
-@dataclass(frozen=True, slots=True)
-class Feed:
-    """One lane's part of a step. `frame` None is 80 ms of silence on no clock: prefix or flush.
-
-    `track` is None for a free lane that is made ready. `closes` is the flush that ends with this frame.
-    `lane_at`: when the track got this lane.
-    """
-
-    lane: int
-    track: int | None
-    frame: Frame | None
-    closes: Flush | None
-    lagging: bool
-    lane_at: float
+class LaneState(Enum):
+    STALE = auto()
+    PRIMING = auto()
+    READY = auto()
+    HEARD = auto()
+    FLUSHING = auto()
+    RESTING = auto()
 
 
-@dataclass(slots=True)
-class Plan:
-    """One step: reset `resets`, then run `feeds`. `flushed` need no step: nothing was heard since the last flush."""
-
-    resets: list[int] = field(default_factory=list)
-    feeds: list[Feed] = field(default_factory=list)
-    flushed: list[tuple[int, Flush]] = field(default_factory=list)
-    gaps: list[tuple[int, Gap]] = field(default_factory=list)
-    progress: list[tuple[int, Progress]] = field(default_factory=list)
-    lane_waits_s: list[float] = field(default_factory=list)
-    stalled: int = 0
-
-    def __bool__(self) -> bool:
-        return bool(self.resets or self.feeds or self.flushed or self.gaps or self.progress)
+_STALE, _PRIMING, _READY = LaneState.STALE, LaneState.PRIMING, LaneState.READY
+_HEARD, _FLUSHING, _RESTING = LaneState.HEARD, LaneState.FLUSHING, LaneState.RESTING
 
 
-@dataclass(slots=True, eq=False)
 class Lane:
-    """A row of the batch. `fresh`: reset since its last track; `prefix_left`: silence it is still to be fed first.
+    """A row of the batch; `remembers` is how many of the frames fed last it knows the place of.
 
-    `heard`: speech went in since the last flush. `silent_since`: everything heard is flushed and the track is silent;
-    only then may the lane be taken. `fed_last`: where the frames fed last begin. `unanswered`: the speech heard since
-    the model last said anything.
+    `lane_at`: when its track got it. `resting_since`: when its track fell silent, in the state RESTING. `boundary`:
+    what is being flushed, in the state FLUSHING. `unanswered`: the speech fed since the model last said anything.
     """
 
-    index: int
-    track: Track | None = None
-    lane_at: float = 0.0
-    fresh: bool = False
-    prefix_left: int = 0
-    flushing: Flush | None = None
-    flush_left: int = 0
-    heard: bool = False
-    silent_since: float | None = None
-    fed_last: deque[int] = field(default_factory=deque)
-    unanswered: deque[Frame] = field(default_factory=deque)
-    replayed: bool = False
+    __slots__ = (
+        "_fed_last",
+        "_left",
+        "boundary",
+        "index",
+        "lane_at",
+        "replayed",
+        "resting_since",
+        "state",
+        "track",
+        "unanswered",
+    )
+
+    def __init__(self, index: int, remembers: int) -> None:
+        self.index = index
+        self.state: LaneState = _STALE
+        self.track: ScheduledTrack | None = None
+        self.lane_at = 0.0
+        self.resting_since = 0.0
+        self.boundary: Boundary | None = None
+        self.unanswered: deque[Frame] = deque()
+        self.replayed = False
+        self._left = 0
+        self._fed_last: deque[int] = deque(maxlen=remembers)
 
     @property
-    def ready(self) -> bool:
-        return self.fresh and not self.prefix_left
-
-    @property
-    def busy(self) -> bool:
+    def is_busy(self) -> bool:
         """It cannot be taken: its track speaks or is owed words."""
-        return self.track is not None and self.silent_since is None
+        return self.track is not None and self.state is not _RESTING
 
-    def silence_behind(self, flush: Flush) -> int:
-        """The frames heard last that surely hold no speech: a word's tail may outlast the detector by a frame."""
-        if flush.silent_from is None:
-            return 0
-        return sum(start >= flush.silent_from + FRAME_SAMPLES for start in self.fed_last)
+    @property
+    def steps_to_ready(self) -> float:
+        """How far a lane without a track is from being ready; a stale one is farthest."""
+        return float("inf") if self.state is _STALE else self._left
+
+    def grant(self, track: ScheduledTrack, now: float) -> None:
+        self.track, track.lane = track, self
+        self.lane_at = now
 
     def release(self) -> None:
-        """Part lane and track; audio that the lane was not fed yet, silence all of it, becomes pre-roll."""
+        """Track and lane part. What waits for the track is silence; it is kept as pre-roll of its next speech."""
         if self.track is not None:
             self.track.lane = None
             self.track.keep_as_preroll()
         self.track = None
-        self.fresh = False
-        self.flushing, self.flush_left = None, 0
-        self.silent_since = None
-        self.forget_heard()
+        self.boundary = None
+        self._forget_speech()
+        self.state = _STALE
 
-    def forget_heard(self) -> None:
-        """What was heard is flushed, or will never be."""
-        self.heard = self.replayed = False
+    def reset(self, prefix_frames: int) -> None:
+        self._left = prefix_frames
+        self._fed_last.clear()
+        self.state = _PRIMING if prefix_frames else _READY
+
+    def prime(self) -> None:
+        """One frame of the prefix is fed."""
+        self._left -= 1
+        if self._left == 0:
+            self.state = _READY
+
+    def feed(self, frame: Frame, watched: bool) -> None:
+        """A frame of the track is fed. `watched`: should the model say nothing of its speech, it is replayed once."""
+        self._fed_last.append(frame.start)
+        if self.state is _RESTING:
+            return
+        self.state = _HEARD
+        if watched and not self.replayed:
+            self.unanswered.append(frame)
+
+    def stall(self) -> deque[Frame]:
+        """The model said nothing of the speech that it was fed: those frames, to be replayed behind a reset."""
+        frames, self.unanswered = self.unanswered, deque()
+        self.replayed = True
+        self.state = _STALE
+        return frames
+
+    def answered(self) -> None:
+        """The model said something."""
         self.unanswered.clear()
+        self.replayed = False
 
+    def begin_flush(self, boundary: Boundary, flush_frames: int) -> None:
+        """Flush with `flush_frames` of silence, less what the lane has heard of it already; at least one frame."""
+        self.boundary = boundary
+        self._left = max(1, flush_frames - self._silence_behind(boundary))
+        self.state = _FLUSHING
 
-@dataclass(slots=True, eq=False)
-class Track:
-    """One participant. `queue`: what is to be run, in order, `frames` and `flushes` of each kind in it.
+    def flush(self) -> Boundary | None:
+        """One frame of the flush is fed. The boundary, if that was the last one."""
+        self._left -= 1
+        if self._left:
+            return None
+        boundary, self.boundary = self.boundary, None
+        self._forget_speech()
+        self.state = _READY
+        return boundary
 
-    `preroll`: the silence just before, which is run only once speech follows. `waiting_since`: speech needs a lane.
-    """
+    def rest(self, now: float) -> None:
+        self.resting_since = now
+        self.state = _RESTING
 
-    id: int
-    room: str
-    drops: bool
-    preroll: deque[Frame]
-    queue: deque[Frame | Flush] = field(default_factory=deque)
-    frames: int = 0
-    flushes: int = 0
-    speaking: bool = False
-    waiting_since: float | None = None
-    lane: Lane | None = None
-    dropped: list[Gap] = field(default_factory=list)
-    pushed_to: int = 0
-    told_to: int = 0
+    def wake(self) -> None:
+        """The track speaks again."""
+        if self.state is _RESTING:
+            self.state = _READY
 
-    @property
-    def owes(self) -> bool:
-        """Speech that was not run through a lane yet, or is still coming."""
-        return self.speaking or self.flushes > 0
+    def _silence_behind(self, boundary: Boundary) -> int:
+        """The frames fed last that surely hold no speech: a word's tail may outlast the detector by a frame."""
+        if boundary.silent_from is None:
+            return 0
+        return sum(start >= boundary.silent_from + FRAME_SAMPLES for start in self._fed_last)
 
-    @property
-    def taken_to(self) -> int:
-        """Where the audio begins that is still to be run, or else ends."""
-        first = next((item for item in self.queue if isinstance(item, Frame)), None)
-        return self.pushed_to if first is None else first.start
-
-    def queue_preroll(self) -> None:
-        self.queue.extend(self.preroll)
-        self.frames += len(self.preroll)
-        self.preroll.clear()
-
-    def keep_as_preroll(self) -> None:
-        """Empty the queue of silence."""
-        self.preroll.extend(item for item in self.queue if isinstance(item, Frame))
-        self.forget_queue()
-
-    def forget_queue(self) -> None:
-        self.queue.clear()
-        self.frames = self.flushes = 0
-
-    def requeue(self, frames: deque[Frame]) -> None:
-        """Put frames that were run before back in front."""
-        self.queue.extendleft(reversed(frames))
-        self.frames += len(frames)
-
-    @property
-    def oldest(self) -> Frame:
-        """The frame that waits longest, of which there is at least one."""
-        return next(item for item in self.queue if isinstance(item, Frame))
-
-    def drop_oldest(self) -> None:
-        """Give up the oldest frame. Boundaries stay: they are owed an answer."""
-        at, oldest = next((at, item) for at, item in enumerate(self.queue) if isinstance(item, Frame))
-        del self.queue[at]
-        self.frames -= 1
-        if self.dropped and oldest.start <= self.dropped[-1].end:
-            self.dropped[-1] = Gap(self.dropped[-1].start, oldest.end, "overload")
-        else:
-            self.dropped.append(Gap(oldest.start, oldest.end, "overload"))
+    def _forget_speech(self) -> None:
+        self.unanswered.clear()
+        self.replayed = False

@@ -1,17 +1,18 @@
 """Which track each lane serves and what it is fed next: a pure object, without model, thread or clock.
 
-The rules (design: lanes shared by voice):
+The rules:
 
 - A track waits for a lane from its first speech until everything heard is flushed.
-- A waiting track takes a free lane, the readiest first; else the lane that has been silent and flushed the longest,
-  whose track then has none. A lane that is heard or still owes words is never taken.
+- A waiting track takes a free lane, the readiest first; else the lane that has rested the longest, whose track then
+  has none. A lane whose track speaks or is owed words is never taken.
 - Among waiting tracks the room that holds the fewest busy lanes is served first, then whoever has waited longest.
-- A lane given to a new track is reset and fed `prefix_frames` of silence before its first audio; free lanes get both
-  ahead of need. `spare_lanes` are kept free for that, taken from the longest silent.
-- A flush feeds `flush_frames` of silence as fast as steps go, less what the lane has heard; its last frame closes.
-- A track that may drop audio keeps at most `backlog_frames`, and while it has no lane only what came in within
-  `wait_frames`; older audio is dropped and told as a gap. So the lag of an overload ends soon after it.
-- A lane that hears `stall_frames` of speech without a word is reset and hears them again, once until the next word.
+- A lane given to a new track is reset and fed `prefix_frames` of silence before its first audio. Free lanes get both
+  ahead of need; `spare_lanes` are kept free for that, taken from those that have rested the longest.
+- A flush feeds `flush_frames` of silence as fast as steps go, less the silence that the lane was fed before; its last
+  frame closes.
+- A track that may drop audio keeps at most `backlog_frames`. While it has no lane it keeps only what came in within
+  `wait_frames`: older audio is dropped and told as a gap, so that the lag of an overload ends soon after it.
+- A lane that is fed `stall_frames` of speech without a word is reset and fed them again, once until the next word.
 """
 
 from __future__ import annotations
@@ -19,17 +20,23 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import dataclass
 
-from captions.models.lanes import Feed, Flush, Lane, Plan, Track
+from captions.models.backlog import Boundary
+from captions.models.lanes import Lane, LaneState
+from captions.models.plan import Feed, Plan
+from captions.models.scheduled_track import ScheduledTrack
 from captions.types import FRAME_S, SAMPLE_RATE, Frame, Progress
 
-__all__ = ["Feed", "Flush", "LanePolicy", "Plan", "Scheduler"]
+__all__ = ["LanePolicy", "Scheduler"]
+
+_STALE, _PRIMING, _READY = LaneState.STALE, LaneState.PRIMING, LaneState.READY
+_HEARD, _FLUSHING, _RESTING = LaneState.HEARD, LaneState.FLUSHING, LaneState.RESTING
 
 
 @dataclass(frozen=True, slots=True)
 class LanePolicy:
     """The figures the rules speak of; all but the lanes are counted in frames of 80 ms.
 
-    `feeds_silence`: a lane in use also hears its track's silence; otherwise it is frozen until the next speech.
+    `feeds_silence`: a lane in use is fed its track's silence, too; otherwise it is frozen until the next speech.
     `stall_frames` = 0 turns the watchdog off. `flush_frames` is at least 1: a flush closes on a step.
     """
 
@@ -60,11 +67,12 @@ class Scheduler:
         if policy.backlog_frames < max(1, policy.preroll_frames):
             raise ValueError("a backlog holds at least the pre-roll and one frame")
         self.policy = policy
-        self._tracks: dict[int, Track] = {}
-        self._waiting: dict[int, Track] = {}
-        self._news: dict[int, Track] = {}
-        self._lanes = [Lane(i, fed_last=deque(maxlen=policy.flush_frames)) for i in range(policy.lanes)]
-        self._resolved: list[tuple[int, Flush]] = []
+        self._stall_frames = policy.stall_frames
+        self._tracks: dict[int, ScheduledTrack] = {}
+        self._waiting: dict[int, ScheduledTrack] = {}
+        self._news: dict[int, ScheduledTrack] = {}
+        self._lanes = [Lane(index, policy.flush_frames) for index in range(policy.lanes)]
+        self._resolved: list[tuple[int, Boundary]] = []
         self._latest = Plan()
 
     @property
@@ -78,7 +86,7 @@ class Scheduler:
     @property
     def lanes_busy(self) -> int:
         """Lanes that cannot be taken: their track speaks or is owed words."""
-        return sum(lane.busy for lane in self._lanes)
+        return sum(lane.is_busy for lane in self._lanes)
 
     @property
     def waiting(self) -> int:
@@ -96,7 +104,7 @@ class Scheduler:
     def open(self, track: int, room: str, drops: bool = True) -> None:
         """A new track. One that never `drops` audio is told its progress instead, so that its sender can hold back."""
         self.close(track)
-        self._tracks[track] = Track(track, room, drops, deque(maxlen=self.policy.preroll_frames))
+        self._tracks[track] = ScheduledTrack(track, room, drops, deque(maxlen=self.policy.preroll_frames))
 
     def close(self, track: int) -> None:
         """Forget a track and everything it still owes; unknown tracks are ignored."""
@@ -116,8 +124,7 @@ class Scheduler:
             return
         t.pushed_to = frame.end
         if t.speaking or (t.lane is not None and self.policy.feeds_silence):
-            t.queue.append(frame)
-            t.frames += 1
+            t.backlog.push(frame)
             self._bound(t)
         else:
             t.preroll.append(frame)
@@ -132,7 +139,7 @@ class Scheduler:
         t.queue_preroll()
         self._bound(t)
         if t.lane is not None:
-            t.lane.silent_since = None
+            t.lane.wake()
         elif t.waiting_since is None:
             t.waiting_since = now
             self._waiting[track] = t
@@ -142,31 +149,29 @@ class Scheduler:
         t = self._tracks.get(track)
         if t is not None and t.speaking:
             t.speaking = False
-            self._queue_flush(t, Flush(None, at))
+            self._mark(t, Boundary(None, at))
 
     def flush(self, track: int, flush_id: str) -> None:
         """A boundary the client asked for; answered by `Plan.flushed` or a closing feed."""
         t = self._tracks.get(track)
         if t is not None:
-            self._queue_flush(t, Flush(flush_id))
+            self._mark(t, Boundary(flush_id))
 
     def answered(self, track: int) -> None:
         """The model said something for the track's speech: the watchdog starts counting anew."""
         t = self._tracks.get(track)
         if t is not None and t.lane is not None:
-            t.lane.unanswered.clear()
-            t.lane.replayed = False
+            t.lane.answered()
 
-    def abandon(self) -> list[tuple[int, Flush]]:
+    def abandon(self) -> list[tuple[int, Boundary]]:
         """The latest plan was not run and nothing will be any more: forget all audio; returns the flushes owed."""
         plan = self._latest
         owed = plan.flushed + [(f.track, f.closes) for f in plan.feeds if f.track is not None and f.closes is not None]
         owed += self._resolved
         for t in self._tracks.values():
-            if t.lane is not None and t.lane.flushing is not None:
-                owed.append((t.id, t.lane.flushing))
-            owed += [(t.id, item) for item in t.queue if isinstance(item, Flush)]
-            t.forget_queue()
+            if t.lane is not None and t.lane.boundary is not None:
+                owed.append((t.id, t.lane.boundary))
+            owed += [(t.id, item) for item in t.backlog.clear() if isinstance(item, Boundary)]
             t.waiting_since = None
         for lane in self._lanes:
             lane.release()
@@ -206,22 +211,24 @@ class Scheduler:
                 t.told_to = t.taken_to
                 plan.progress.append((t.id, Progress(t.told_to)))
 
-    def _queue_flush(self, t: Track, flush: Flush) -> None:
-        """Answer at once what nothing is owed for, so that a flush never keeps or waits for a lane in vain."""
-        unheard = t.lane is None and not t.frames
-        if unheard or (t.lane is not None and t.lane.silent_since is not None):
-            self._resolved.append((t.id, flush))
+    def _mark(self, t: ScheduledTrack, boundary: Boundary) -> None:
+        """Answer at once what nothing is owed for, so that a boundary never keeps or waits for a lane in vain."""
+        unheard = t.lane is None and not t.backlog.frames
+        if unheard or (t.lane is not None and t.lane.state is _RESTING):
+            self._resolved.append((t.id, boundary))
             if unheard and not t.speaking:
-                t.waiting_since = None
-                self._waiting.pop(t.id, None)
+                self._wait_no_more(t)
             return
-        t.queue.append(flush)
-        t.flushes += 1
+        t.backlog.mark(boundary)
 
-    def _bound(self, t: Track) -> None:
-        if not t.drops or t.frames <= self.policy.backlog_frames:
+    def _wait_no_more(self, t: ScheduledTrack) -> None:
+        t.waiting_since = None
+        self._waiting.pop(t.id, None)
+
+    def _bound(self, t: ScheduledTrack) -> None:
+        if not t.drops or t.backlog.frames <= self.policy.backlog_frames:
             return
-        while t.frames > self.policy.backlog_frames:
+        while t.backlog.frames > self.policy.backlog_frames:
             t.drop_oldest()
         self._tell_dropped(t)
 
@@ -230,32 +237,28 @@ class Scheduler:
         for t in tuple(self._waiting.values()):
             if not t.drops or t.waiting_since is None or t.waiting_since >= stale_before:
                 continue
-            frames = t.frames
-            while t.frames and t.oldest.arrived_at < stale_before:
+            frames = t.backlog.frames
+            while (oldest := t.backlog.oldest) is not None and oldest.arrived_at < stale_before:
                 t.drop_oldest()
-            if t.frames < frames:
+            if t.backlog.frames < frames:
                 self._tell_dropped(t)
 
-    def _tell_dropped(self, t: Track) -> None:
+    def _tell_dropped(self, t: ScheduledTrack) -> None:
         """And answer the boundaries of which nothing is left, if the track waits; it does not wait for nothing."""
         self._news[t.id] = t
         if t.lane is not None:
             return
-        while t.queue and isinstance(first := t.queue[0], Flush):
-            t.queue.popleft()
-            t.flushes -= 1
-            self._resolved.append((t.id, first))
+        self._resolved += [(t.id, boundary) for boundary in t.backlog.pop_leading_boundaries()]
         if not t.owes:
-            t.waiting_since = None
-            self._waiting.pop(t.id, None)
+            self._wait_no_more(t)
 
-    def _tell_progress(self, t: Track) -> None:
+    def _tell_progress(self, t: ScheduledTrack) -> None:
         if not t.drops:
             self._news[t.id] = t
 
     def _serve(self, now: float, plan: Plan) -> None:
         """Give lanes to waiting tracks while there are any to give."""
-        held = Counter(lane.track.room for lane in self._lanes if lane.track is not None and lane.busy)
+        held = Counter(lane.track.room for lane in self._lanes if lane.track is not None and lane.is_busy)
         while self._waiting and (lane := self._lane_to_give()) is not None:
             since, t = min(
                 ((t.waiting_since or 0.0, t) for t in self._waiting.values()),
@@ -269,19 +272,17 @@ class Scheduler:
     def _lane_to_give(self) -> Lane | None:
         free = [lane for lane in self._lanes if lane.track is None]
         if free:
-            return min(free, key=lambda lane: (not lane.fresh, lane.prefix_left))
-        return self._longest_silent()
+            return min(free, key=lambda lane: lane.steps_to_ready)
+        return self._longest_resting()
 
-    def _longest_silent(self) -> Lane | None:
-        silent = ((lane.silent_since, lane) for lane in self._lanes if lane.silent_since is not None)
-        _, lane = min(silent, key=lambda one: one[0], default=(0.0, None))
-        return lane
+    def _longest_resting(self) -> Lane | None:
+        resting = (lane for lane in self._lanes if lane.state is _RESTING)
+        return min(resting, key=lambda lane: lane.resting_since, default=None)
 
-    def _grant(self, lane: Lane, t: Track, now: float) -> None:
+    def _grant(self, lane: Lane, t: ScheduledTrack, now: float) -> None:
         if lane.track is not None:
             self._take_back(lane)
-        lane.track, t.lane = t, lane
-        lane.lane_at = now
+        lane.grant(t, now)
         t.waiting_since = None
         if self.policy.feeds_silence:
             t.queue_preroll()
@@ -291,77 +292,58 @@ class Scheduler:
             self._tell_progress(lane.track)
         lane.release()
 
-    def _plan_lane(self, lane: Lane, t: Track, now: float, plan: Plan) -> None:
-        if lane.flushing is None and self._has_stalled(lane):
-            t.requeue(lane.unanswered)
-            lane.unanswered.clear()
-            lane.fresh, lane.replayed = False, True
+    def _plan_lane(self, lane: Lane, t: ScheduledTrack, now: float, plan: Plan) -> None:
+        backlog = t.backlog
+        if self._stall_frames and len(lane.unanswered) >= self._stall_frames and lane.state is _HEARD:
+            # Asked only after the step that fed the last frame: its word may have come with that very step.
+            backlog.put_back(lane.stall())
             plan.stalled += 1
-        if not lane.fresh:
+        if lane.state is _STALE:
             self._reset(lane, plan)
-        if lane.prefix_left:
-            lane.prefix_left -= 1
-            plan.feeds.append(Feed(lane.index, t.id, None, None, t.frames > 0, lane.lane_at))
+        if lane.state is _PRIMING:
+            lane.prime()
+            plan.feeds.append(Feed(lane.index, t.id, None, None, backlog.frames > 0, lane.lane_at))
             return
-        while lane.flushing is None and t.queue:
-            item = t.queue.popleft()
+        while lane.state is not _FLUSHING and (item := backlog.pop()) is not None:
             if isinstance(item, Frame):
-                t.frames -= 1
-                self._hear(lane, t, item, plan)
+                lane.feed(item, self._stall_frames > 0)
+                plan.feeds.append(Feed(lane.index, t.id, item, None, backlog.frames > 0, lane.lane_at))
+                self._tell_progress(t)
                 return
-            t.flushes -= 1
-            if lane.heard:
-                lane.flushing, lane.flush_left = item, max(1, self.policy.flush_frames - lane.silence_behind(item))
+            if lane.state is _HEARD:
+                lane.begin_flush(item, self.policy.flush_frames)
             else:
                 plan.flushed.append((t.id, item))
                 self._settle(lane, t, now)
-        if lane.flushing is not None:
-            lane.flush_left -= 1
-            closes = lane.flushing if lane.flush_left == 0 else None
-            plan.feeds.append(Feed(lane.index, t.id, None, closes, t.frames > 0, lane.lane_at))
+        if lane.state is _FLUSHING:
+            closes = lane.flush()
+            plan.feeds.append(Feed(lane.index, t.id, None, closes, backlog.frames > 0, lane.lane_at))
             if closes is not None:
-                lane.flushing = None
-                lane.forget_heard()
                 self._settle(lane, t, now)
 
-    def _hear(self, lane: Lane, t: Track, frame: Frame, plan: Plan) -> None:
-        plan.feeds.append(Feed(lane.index, t.id, frame, None, t.frames > 0, lane.lane_at))
-        self._tell_progress(t)
-        lane.fed_last.append(frame.start)
-        if lane.silent_since is None:
-            lane.heard = True
-            if self.policy.stall_frames and not lane.replayed:
-                lane.unanswered.append(frame)
-
-    def _has_stalled(self, lane: Lane) -> bool:
-        """Asked only after the step that fed the last frame: its word may have come with that very step."""
-        return 0 < self.policy.stall_frames <= len(lane.unanswered)
-
-    def _settle(self, lane: Lane, t: Track, now: float) -> None:
+    def _settle(self, lane: Lane, t: ScheduledTrack, now: float) -> None:
         if not t.owes:
-            lane.silent_since = now
+            lane.rest(now)
 
     def _reset(self, lane: Lane, plan: Plan) -> None:
         plan.resets.append(lane.index)
-        lane.fresh = True
-        lane.prefix_left = self.policy.prefix_frames
-        lane.fed_last.clear()
+        lane.reset(self.policy.prefix_frames)
 
     def _keep_spares(self) -> None:
         """Under load every lane is held by somebody; what is taken early can be primed before it is needed."""
         free = sum(lane.track is None for lane in self._lanes)
-        while free < self.policy.spare_lanes and (lane := self._longest_silent()) is not None:
+        while free < self.policy.spare_lanes and (lane := self._longest_resting()) is not None:
             self._take_back(lane)
             free += 1
 
     def _make_ready(self, plan: Plan, now: float) -> None:
-        """Reset and prime free lanes: along with other lanes where a row is free, else only when nobody is heard."""
+        """Reset and prime free lanes: in any step where silent rows cost nothing, else only when no track is fed."""
         if plan.feeds and not self.policy.feeds_silence:
             return
         for lane in self._lanes:
-            if lane.track is None and not lane.ready:
-                if not lane.fresh:
+            if lane.track is None and lane.state is not _READY:
+                if lane.state is _STALE:
                     self._reset(lane, plan)
-                if lane.prefix_left:
-                    lane.prefix_left -= 1
+                if lane.state is _PRIMING:
+                    lane.prime()
                     plan.feeds.append(Feed(lane.index, None, None, None, False, now))

@@ -18,7 +18,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, precondition, rule
 
-from captions.models.lanes import Feed, Flush, Plan
+from captions.models.backlog import Boundary
+from captions.models.plan import Feed, Plan
 from captions.models.scheduler import LanePolicy, Scheduler
 from captions.types import FRAME_S, FRAME_SAMPLES, Frame, Pcm, Progress
 
@@ -202,7 +203,7 @@ def test_a_flush_a_client_asks_for_is_a_boundary_in_its_place() -> None:
     stage.hear("A", 1)
     plans = [stage.plan() for _ in range(3)]
     assert [shown(plan) for plan in plans] == ["0:A0", "0:A~.", "0:A1"]
-    assert plans[1].feeds[0].closes == Flush("f1")
+    assert plans[1].feeds[0].closes == Boundary("f1")
 
 
 def test_a_flush_behind_which_nothing_was_heard_is_answered_without_a_step() -> None:
@@ -804,7 +805,7 @@ class Lanes(RuleBasedStateMachine):
         del one.fed[-len(again) :]
         one.owed |= set(again)
 
-    def _answered(self, track: int, flush: Flush) -> None:
+    def _answered(self, track: int, flush: Boundary) -> None:
         one = self.ledgers[track]
         answered = next(b for b in one.boundaries if b[0] == flush.id)
         one.boundaries.remove(answered)
