@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from captions.stream.figures import FIGURES, PARTS
+
 __all__ = ["Metrics"]
+
+_MEANING = {figure.name: figure.meaning for figure in FIGURES}
 
 _AROUND_A_FRAME = (0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.12, 0.16, 0.24, 0.32, 0.5, 0.8, 1.5, 3.0, 6.0)
 _LATENCY = (0.08, 0.16, 0.24, 0.32, 0.4, 0.5, 0.65, 0.8, 1.0, 1.3, 1.6, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0, 20.0)
@@ -32,22 +36,18 @@ class Metrics:
             _AROUND_A_FRAME,
         )
         self.stalls = Counter("captions_stalls", "Lanes reset because they heard speech and said nothing", registry=r)
-        self.word_latency_seconds = self._histogram(
-            "captions_word_latency_seconds", "From the arrival of a word's last audio to its first sending", _LATENCY
-        )
+        self.word_latency_seconds = self._histogram("captions_word_latency_seconds", _MEANING["word_latency"], _LATENCY)
         self.word_latency_part_seconds = Histogram(
             "captions_word_latency_part_seconds",
-            "The parts of word latency: buffer, model_delay, lane_wait, queue, compute, send",
+            "The parts of word latency: " + ", ".join(PARTS),
             ["part"],
             buckets=(0.001, *_AROUND_A_FRAME),
             registry=r,
         )
         self.first_partial_seconds = self._histogram(
-            "captions_first_partial_seconds", "From the arrival of a spurt's first speech to its first text", _LATENCY
+            "captions_first_partial_seconds", _MEANING["first_partial"], _LATENCY
         )
-        self.ttfs_seconds = self._histogram(
-            "captions_ttfs_seconds", "From the arrival of a spurt's last speech to its final segment", _LATENCY
-        )
+        self.ttfs_seconds = self._histogram("captions_ttfs_seconds", _MEANING["ttfs"], _LATENCY)
         self.words = Counter("captions_words", "Committed words", registry=r)
         self.segments = Counter("captions_segments", "Final segments", registry=r)
         self.audio_seconds = Counter("captions_audio_seconds", "Audio decoded and heard, over all tracks", registry=r)

@@ -26,7 +26,24 @@ IMPORTERS = {
 
 ONLY_KYUTAI = ("torch", "moshi", "sentencepiece", "safetensors", "huggingface_hub")
 NO_STAGE = {"asyncio", "threading", "time", "socket", "concurrent", "multiprocessing"}
-ABOVE_STAGES = ("captions.server", "captions.doors", "captions.engine", "captions.client")
+
+ARROWS = {
+    "__main__": {"cli", "client", "config", "models"},
+    "cli": {"server", "client", "doors", "rooms", "models", "stream", "config", "logs", "types"},
+    "server": {"doors", "engine", "rooms", "models", "stream", "config", "metrics"},
+    "client": {"doors"},
+    "doors": {"engine", "rooms", "stream", "vad", "config", "metrics", "types"},
+    "engine": {"models", "stream", "vad", "config", "metrics", "types"},
+    "metrics": {"stream"},
+    "rooms": {"stream", "config"},
+    "models": {"config", "types"},
+    "stream": {"vad", "types"},
+    "vad": {"types"},
+    "config": set[str](),
+    "logs": set[str](),
+    "types": set[str](),
+}
+"""Each room of the house, from the top down, and the rooms below it that it may import."""
 
 
 def imports(path: Path) -> set[str]:
@@ -63,14 +80,44 @@ def test_only_kyutais_torch_backend_imports_torch_and_moshi(library: str) -> Non
     assert importers == {f"models/kyutai/torch_backend/{name}.py" for name in ("backend", "lm_step", "loading")}
 
 
+def room_of(module: str) -> str:
+    """The room a file of the package is in: "stream/ear.py" is in "stream", "types.py" is a room of its own."""
+    return module.partition("/")[0].removesuffix(".py")
+
+
+def test_every_room_is_in_the_table() -> None:
+    assert {room_of(name) for name in MODULES} - {"__init__"} == set(ARROWS)
+
+
+def test_the_table_goes_down_only() -> None:
+    order = list(ARROWS)
+    assert [(room, below) for room in ARROWS for below in ARROWS[room] if order.index(below) <= order.index(room)] == []
+
+
+@pytest.mark.parametrize("room", ARROWS)
+def test_a_room_imports_only_from_those_below_it(room: str) -> None:
+    used = {
+        imported.split(".")[1]
+        for name, path in MODULES.items()
+        if room_of(name) == room
+        for imported in imports(path)
+        if imported.startswith("captions.") and imported.split(".")[1] in ARROWS
+    }
+    assert used - {room} - ARROWS[room] == set()
+
+
 @pytest.mark.parametrize("module", [m for m in MODULES if m.startswith(("stream/", "vad/"))])
 def test_stages_know_nothing_of_sockets_threads_or_clocks(module: str) -> None:
-    path = MODULES[module]
-    assert packages(path) & NO_STAGE == set()
-    assert {name for name in imports(path) if name.startswith(ABOVE_STAGES)} == set()
+    assert packages(MODULES[module]) & NO_STAGE == set()
 
 
-@pytest.mark.parametrize("module", ["models/scheduler.py", "models/lanes.py", "models/trace.py", "models/agreement.py"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        f"models/{name}.py"
+        for name in ("scheduler", "scheduled_track", "lanes", "backlog", "plan", "trace", "agreement")
+    ],
+)
 def test_what_is_pure_in_the_models_stays_so(module: str) -> None:
     assert packages(MODULES[module]) & (NO_STAGE | {"numpy", "torch"}) == set()
 

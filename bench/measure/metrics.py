@@ -18,10 +18,10 @@ from bench.measure.normalise import normalise, spoken
 from bench.measure.stability import Stability, stability
 from bench.measure.transcript import FinalWord, History, replay
 from bench.truth.words import Spurt, Truth
+from captions.stream.figures import PARTS
 
-__all__ = ["PARTS", "Samples", "figures", "measure", "pooled"]
+__all__ = ["Samples", "figures", "measure", "pooled"]
 
-PARTS = ("buffer", "model_delay", "lane_wait", "queue", "compute", "send")
 """What a server may say its word_latency is made of; they add up."""
 
 BOUNDARY_PAUSE_S = 0.7

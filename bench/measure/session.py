@@ -11,11 +11,12 @@ from bench.load.sender import Target, TrackPlan
 from bench.load.voices import PacketPool, Voice
 from bench.measure.events import TrackLog
 from bench.measure.intervals import Figure, exact
-from bench.measure.metrics import PARTS, Samples, figures, measure, pooled
+from bench.measure.metrics import Samples, figures, measure, pooled
 from bench.protocols import dialect_for
 from bench.report.machine import gpu_utilisation
 from bench.report.results import Run
 from bench.servers.own_server import PeerServer
+from captions.stream.figures import PARTS
 
 __all__ = ["Pass", "cost_figures", "run_pass", "to_run"]
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from bench.load.clips import AudioFormat
 from bench.measure.events import Done, Observation, Seen, SeenWord, SpeechTurn, Trouble
-from bench.measure.metrics import PARTS
 from bench.protocols.dialect import Payload, with_route
 from captions.doors.native import messages as native
+from captions.stream.figures import PARTS
 from captions.stream.opus import OPUS_CLOCK
 
 __all__ = ["NativeDialect"]

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from bench.measure.intervals import Figure
+from captions.stream.figures import FIGURES
 
 __all__ = ["TITLES", "interval", "reading", "title"]
 
 TITLES = {
+    **{figure.name: figure.title for figure in FIGURES if not figure.part},
     "word_latency": "word latency, gold word ends",
     "word_latency_reported": "word latency, reported word ends",
     "word_latency_server": "word latency, server's own",
     "shown_latency": "word first shown for good",
-    "first_partial": "first partial",
-    "ttfs": "time to final segment",
     "last_words": "last words after the end of speech",
     "done_after_end": "all done after the end of audio",
     "overhead": "word latency less the model's look-ahead, server's own",
     "transport": "there and back",
-    "capture_to_caption": "capture to caption",
     "erasure": "erasure",
     "erasure_behind": "erasure, all behind a change",
     "erasure_committed": "erasure of committed words",
@@ -53,7 +52,8 @@ TITLES = {
 def title(name: str) -> str:
     """A figure's name for people: "word_latency_p95" is "word latency, gold word ends, p95"."""
     if name.startswith("part_"):
-        return f"of it {name.removeprefix('part_').replace('_', ' ')}, mean"
+        part = next(figure for figure in FIGURES if name == f"part_{figure.name}")
+        return f"of it {part.name.replace('_', ' ')}, {part.statistic}"
     for ending, said in (
         ("_p50", ", median"),
         ("_p95", ", p95"),

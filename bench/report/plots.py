@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from bench.measure.metrics import PARTS
 from bench.report.results import Result, Run
+from captions.stream.figures import PARTS
 
 __all__ = ["plots"]
 

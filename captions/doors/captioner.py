@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 from captions.engine.orders import Arrived, BadAudio, HearingEvent, Impaired
 from captions.metrics import Metrics
 from captions.stream.captions import CaptionWord, GapNotice, Latency, Participant, Segment, SpeechNotice
+from captions.stream.figures import PARTS
 from captions.stream.latency import Arrivals, WordLatency, word_latency
 from captions.stream.segments import Caption, Segmenter
 from captions.types import (
@@ -225,16 +226,13 @@ class Captioner:
         metrics = self._metrics
         metrics.words.inc()
         metrics.word_latency_seconds.observe(parts.total)
-        for part in _PARTS:
+        for part in PARTS:
             metrics.word_latency_part_seconds.labels(part=part).observe(getattr(parts, part))
-
-
-_PARTS = ("buffer", "model_delay", "lane_wait", "queue", "compute", "send")
 
 
 def _in_ms(parts: WordLatency) -> dict[str, float]:
     """The parts in milliseconds, rounded so that they still add up to their total."""
-    rounded = {part: round(getattr(parts, part) * 1_000, 1) for part in _PARTS}
+    rounded = {part: round(getattr(parts, part) * 1_000, 1) for part in PARTS}
     return {"word_latency": round(sum(rounded.values()), 1), **rounded}
 
 

@@ -1,6 +1,7 @@
 /** A small live picture of latency: a dot for each word of the last minute, and a bar of where the time went. */
 
-import { LatencyWindow, PARTS, WINDOW_MS } from "./latency.js";
+import { PARTS, TITLES } from "./figures.js";
+import { LatencyWindow, WINDOW_MS } from "./latency.js";
 import { pick } from "./texts.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -12,12 +13,7 @@ const DRAW_EVERY_MS = 1_000;
 const TEXTS = {
   median: ["median", "médiane"],
   chart: ["Latency of each word over the last minute", "Latence de chaque mot pendant la dernière minute"],
-  buffer: ["frame", "trame"],
-  lane_wait: ["lane", "place"],
-  queue: ["queue", "file"],
-  model_delay: ["look-ahead", "anticipation"],
-  compute: ["compute", "calcul"],
-  send: ["send", "envoi"],
+  ...TITLES,
 };
 
 /** Loaded with the first word; `add` every revision's latency. Draws itself. */

@@ -1,7 +1,8 @@
 /** The latency of the last minute's words: median, p95, and where the time went (docs/protocol.md). */
 
+import { PARTS } from "./figures.js";
+
 export const WINDOW_MS = 60_000;
-export const PARTS = ["buffer", "model_delay", "lane_wait", "queue", "compute", "send"];
 
 const MOST_WORDS = 5_000;
 

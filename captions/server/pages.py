@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import msgspec
 
 from captions.rooms import subtitles
 from captions.stream.captions import Segment
+from captions.stream.figures import FIGURES, PARTS
 
 __all__ = ["Page", "Pages", "text", "transcript"]
 
@@ -53,6 +55,7 @@ class Pages:
 
     def __init__(self) -> None:
         self._pages = {f"/overlay/{file.name}": _file(file) for file in _FOLDER.iterdir() if file.suffix in _TYPES}
+        self._pages["/overlay/figures.js"] = _static(_figures().encode(), _TYPES[".js"])
         self._pages["/"] = _document(_FOLDER / "index.html", "'none'", "microphone=(self), camera=(), geolocation=()")
         self._pages["/overlay"] = _document(_FOLDER / "overlay.html", "*", "microphone=(), camera=(), geolocation=()")
         self._pages[f"/overlay/{_SAMPLE}"] = _file(Path(moonshine_voice.get_assets_path()) / _SAMPLE)
@@ -101,12 +104,21 @@ def _document(file: Path, framed_by: str, permissions: str) -> Page:
     return Page(page.status, (*page.headers, *guards), page.body)
 
 
+def _figures() -> str:
+    """The table of latency figures as the page's module figures.js."""
+    titles = {figure.name: [figure.title, figure.french] for figure in FIGURES if figure.part}
+    return f"export const PARTS = {json.dumps(PARTS)};\nexport const TITLES = {json.dumps(titles)};\n"
+
+
 def _file(file: Path) -> Page:
+    return _static(file.read_bytes(), _TYPES[file.suffix])
+
+
+def _static(body: bytes, content_type: str) -> Page:
     """Asked for again at each visit, but sent only if changed: modules of two versions never meet."""
-    body = file.read_bytes()
     headers = (
         *_ALWAYS,
-        ("Content-Type", _TYPES[file.suffix]),
+        ("Content-Type", content_type),
         ("Cache-Control", "no-cache"),
         ("ETag", f'"{hashlib.sha256(body).hexdigest()[:16]}"'),
         ("Access-Control-Allow-Origin", "*"),
