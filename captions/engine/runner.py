@@ -206,7 +206,7 @@ class Runner:
         for event in lane_events:
             match event:
                 case LaneWord(text, start, end):
-                    known_end = max(start, trace.heard - self._delay_samples) if end is None else end
+                    known_end = max(start, trace.lane_time - self._delay_samples) if end is None else end
                     timing = trace.timing(known_end, feed.lane_at, step_at, emitted_at)
                     events.append(Word(text, trace.media(start), trace.media_end(known_end), timing, open=end is None))
                 case LaneWordEnd(end):
@@ -218,7 +218,7 @@ class Runner:
                         )
                     )
                 case LanePause(probabilities, begun):
-                    events.append(Pause(trace.media_end(trace.heard), probabilities, begun))
+                    events.append(Pause(trace.media_end(trace.lane_time), probabilities, begun))
         if feed.track is not None and any(isinstance(e, Word | Tentative) for e in events):
             self._scheduler.answered(feed.track)
         return events

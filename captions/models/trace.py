@@ -51,7 +51,7 @@ class LaneTrace:
             self._lag = max(0.0, step_at - frame.arrived_at)
 
     @property
-    def heard(self) -> int:
+    def lane_time(self) -> int:
         """Lane time now: the samples fed since the reset."""
         return self._count * FRAME_SAMPLES
 

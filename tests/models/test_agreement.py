@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -102,3 +103,49 @@ def test_every_reading_is_accounted_for_once(unsteady: int, texts: list[list[str
     assert closing == tuple(last[len(last) - len(closing) :])
     if not committed:
         assert closing == tuple(last)
+
+
+# Where the committed words stand in a later reading
+
+
+def committed(unsteady: int = 0) -> Agreement:
+    """An utterance of which "one two three four" is committed."""
+    agreement = Agreement(unsteady)
+    readings(agreement, "one two three four", "one two three four")
+    return agreement
+
+
+@pytest.mark.parametrize(
+    ("later", "behind"),
+    [
+        ("one two three four five six", "five six"),
+        ("so one two three four five six", "five six"),
+        ("well so one two three four five six", "five six"),
+        ("two three four five six", "five six"),
+        ("three four five six", "five six"),
+        ("oh well so one two three four five six", "two three four five six"),
+        ("four five six", ""),
+        ("a b c d five six", "five six"),
+    ],
+)
+def test_words_before_the_committed_ones_may_come_and_go(later: str, behind: str) -> None:
+    assert committed().close(words(later)) == tuple(words(behind))
+
+
+def test_where_the_committed_words_stand_twice_the_nearest_place_counts() -> None:
+    agreement = Agreement(0)
+    readings(agreement, "go on", "go on")
+    assert agreement.close(words("go on go on then")) == ("go", "on", "then")
+    assert agreement.close(words("and go on then")) == ("then",)
+
+
+def test_two_words_in_a_row_tell_the_place_and_a_single_committed_one_itself() -> None:
+    assert committed().close(words("x three four three four five")) == ("five",)
+    agreement = Agreement(0)
+    readings(agreement, "yes", "yes")
+    assert agreement.close(words("oh yes we can")) == ("we", "can")
+
+
+def test_a_reading_that_ends_with_the_committed_words_has_nothing_behind_them() -> None:
+    assert committed().close(words("well one two three four")) == ()
+    assert committed().close(words("three four")) == ()

@@ -35,7 +35,7 @@ def samples(frames: float) -> int:
 def test_without_silence_lane_time_is_media_time_from_the_first_frame_on() -> None:
     trace = traced(10, 11, 12)
     assert [trace.media(samples(at)) for at in (0, 0.5, 1, 2.5)] == [samples(at) for at in (10, 10.5, 11, 12.5)]
-    assert trace.heard == samples(3)
+    assert trace.lane_time == samples(3)
 
 
 def test_an_end_on_a_boundary_belongs_to_the_frame_before_it() -> None:
@@ -69,7 +69,7 @@ def test_after_a_reset_lane_time_starts_anew() -> None:
     trace = traced(10, 11)
     trace.reset()
     trace.fed(frame(70), 5.0)
-    assert (trace.heard, trace.media(HALF)) == (samples(1), samples(70.5))
+    assert (trace.lane_time, trace.media(HALF)) == (samples(1), samples(70.5))
 
 
 def test_what_lies_before_the_frames_that_are_kept_is_placed_at_the_first_of_them() -> None:
@@ -129,9 +129,9 @@ def test_media_time_never_runs_backwards_and_moments_are_in_order(
         number += 0 if jump is None else 1 + jump
         trace.fed(None if jump is None else frame(number, step * 0.027 - FRAME_S), step * 0.027)
     kept_from = max(0, len(fed) - depth) * FRAME_SAMPLES
-    places = [trace.media(at) for at in range(kept_from, trace.heard, FRAME_SAMPLES // 4)]
+    places = [trace.media(at) for at in range(kept_from, trace.lane_time, FRAME_SAMPLES // 4)]
     assert all(one <= other for one, other in pairwise(places))
-    end = data.draw(st.integers(0, trace.heard))
+    end = data.draw(st.integers(0, trace.lane_time))
     lane_at, emitted_at = data.draw(st.floats(-1, 1)), len(fed) * 0.027
     timing = trace.timing(end, lane_at, emitted_at - 0.027, emitted_at)
     moments = [timing.frame_at, timing.ahead_at, timing.lane_at, timing.step_at, timing.emitted_at]
@@ -144,3 +144,21 @@ def test_media_time_never_runs_backwards_and_moments_are_in_order(
 def test_an_end_is_never_before_its_start(end: int) -> None:
     trace = traced(10, 11)
     assert trace.media_end(end) >= trace.media(0)
+
+
+def test_a_position_at_the_very_start_belongs_to_the_first_frame() -> None:
+    trace = traced(10, 50)
+    assert [trace.media_end(at) for at in (0, 1, 2)] == [samples(10), samples(10) + 1, samples(10) + 2]
+
+
+def test_a_word_that_ends_just_behind_a_boundary_waited_for_the_frame_behind_it() -> None:
+    trace = traced(10, 11)
+    at = [trace.timing(end, 0.0, 1.0, 1.1).frame_at for end in (0, samples(1), samples(1) + 1, samples(1) + 2)]
+    assert at == [-0.5, -0.5, 0.5, 0.5]
+
+
+def test_a_reset_forgets_how_late_the_audio_was() -> None:
+    trace = traced(10)
+    trace.reset()
+    trace.fed(None, 5.0)
+    assert trace.timing(samples(1), 0.0, 5.0, 5.1).frame_at == 5.0

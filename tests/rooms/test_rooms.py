@@ -167,3 +167,54 @@ def test_a_room_that_is_spoken_in_is_remembered() -> None:
     of.publish(segment("b", final=True), 9.0)
     of.forget_idle(15.0)
     assert watching(of).shown == [("a", 0), ("b", 0)]
+
+
+def test_a_transcript_is_the_rooms_own_final_segments() -> None:
+    of = rooms()
+    of.publish(segment("a", 1), 0.0)
+    of.publish(segment("b", 2, final=True), 0.0)
+    of.publish(segment("c", 3, final=True, room="weekly"), 0.0)
+    daily = of.transcript("daily")
+    assert daily is not None
+    assert [kept.id for kept in daily] == ["b"]
+    assert of.transcript("nobody was here") == []
+
+
+def test_a_server_that_keeps_no_transcripts_has_none() -> None:
+    of = Rooms(RoomsConfig(transcript_segments=0), 10)
+    of.publish(segment("b", 2, final=True), 0.0)
+    assert of.transcript("daily") is None
+
+
+def test_a_transcript_keeps_as_many_segments_as_are_configured() -> None:
+    of = Rooms(RoomsConfig(transcript_segments=2), 10)
+    for name in "abc":
+        of.publish(segment(name, 1, final=True), 0.0)
+    assert [kept.id for kept in of.transcript("daily") or ()] == ["b", "c"]
+
+
+def test_a_watcher_keeps_an_idle_room_until_it_leaves() -> None:
+    of = rooms(forget_after_s=10.0)
+    screen = Screen()
+    of.watch("daily", screen, 5.0)
+    of.forget_idle(100.0)
+    assert (len(of), of.watchers) == (1, 1)
+    of.leave("daily", screen)
+    of.forget_idle(15.0)
+    assert len(of) == 1
+    of.forget_idle(15.1)
+    assert (len(of), of.watchers) == (0, 0)
+
+
+def test_publishing_gives_back_what_the_watchers_got() -> None:
+    of = rooms()
+    screen = watching(of)
+    assert [of.publish(segment("a", revision), 0.0) for revision in range(3)] == screen.payloads
+
+
+def test_the_oldest_open_segment_is_forgotten_first() -> None:
+    of = rooms()
+    for number in range(Rooms.MOST_LIVE_SEGMENTS + 1):
+        of.publish(segment(f"s{number:03}"), 0.0)
+    shown = [name for name, _ in watching(of).shown]
+    assert (shown[0], len(shown)) == ("s001", Rooms.MOST_LIVE_SEGMENTS)

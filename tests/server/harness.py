@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -108,14 +109,16 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(model: Model | None = None, **settings: dict[str, Any]) -> AsyncIterator[Served]:
+async def serving(
+    model: Model | None = None, clock: Callable[[], float] = time.monotonic, **settings: dict[str, Any]
+) -> AsyncIterator[Served]:
     """A warm server with the scripted model, or another. Settings by section, as in config.toml.
 
     Unless told otherwise, sessions do not outlive their connections.
     """
     settings["server"] = {"port": 0, "drain_s": PATIENCE_S} | settings.get("server", {})
     settings["limits"] = {"resume_s": 0.0} | settings.get("limits", {})
-    server = Server(load(None, {}, settings), model or ScriptedModel(lanes=4))
+    server = Server(load(None, {}, settings), model or ScriptedModel(lanes=4), clock)
     await server.start()
     try:
         yield Served(server)

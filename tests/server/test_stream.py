@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import logging
+import time
 
 import numpy as np
 import pytest
@@ -278,13 +279,17 @@ async def test_a_live_track_with_more_pending_than_it_may_have_loses_its_oldest_
 
 
 async def test_a_live_track_that_waits_too_long_for_a_lane_loses_its_oldest_audio_and_is_told() -> None:
-    async with serving(ScriptedModel(lanes=1), lanes={"wait_s": 0.2}) as served, served.talker() as client:
+    late_s = 0.0
+    serves = serving(ScriptedModel(lanes=1), lambda: time.monotonic() + late_s, lanes={"wait_s": 0.2})
+    async with serves as served, served.talker() as client:
         await client.send(started("first", live=True))
         await client.speak("first", saying(1, 2, 3))
         await client.hear(Segment)
         await client.send(started("waits", live=True))
         await client.speak("waits", saying(10, 11, 12))
-        await asyncio.sleep(0.3)
+        await client.send(Ping("all of it has come"))
+        await client.hear(Pong)
+        late_s = 0.3
         await client.speak("first", saying(4, 5, 6))
         await client.send(FlushRequest("waits", "f"))
         await client.hear(Flushed)

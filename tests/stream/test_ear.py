@@ -258,3 +258,64 @@ def test_what_was_kept_can_be_dropped_as_the_track_wakes() -> None:
     assert track.gaps == [Gap(51 * PACKET, 52 * PACKET, "overload")]
     assert (track.ear.position, track.ear.taken_samples) == (101 * PACKET, 101 * PACKET)
     assert len(track.frames) > frames
+
+
+def test_a_packet_that_follows_the_last_one_kept_after_unsent_silence_is_heard_in_its_place() -> None:
+    track = Listening().hear(packet(n, 0.0) for n in range(100))
+    frames = len(track.frames)
+    quiet, loud = packet(0, 0.0).data, packet(0).data
+    track.hear([Packet(quiet, 2.6, None, 100, 130 * PACKET), Packet(loud, 2.8, None, 101, 140 * PACKET)])
+    woken = track.frames[frames:]
+    assert track.arrivals[-2:] == [130 * PACKET, 140 * PACKET]
+    assert (woken[-1].end, track.ear.position) == (140 * PACKET, 141 * PACKET)
+    heard = np.concatenate([frame.pcm for frame in woken])
+    assert heard.dtype == np.float32
+    assert not heard.any()
+    assert track.chunks[-1].pcm.dtype == np.float32
+
+
+def test_silence_nobody_sent_is_played_as_audio_of_the_same_kind() -> None:
+    track = Listening().hear(packet(n) for n in range(4))
+    track.speaking = True
+    track.hear([Packet(packet(0).data, 1.0, None, 4, 24_000)])
+    assert {frame.pcm.dtype for frame in track.frames} == {np.dtype(np.float32)}
+
+
+def test_every_lost_packet_is_counted() -> None:
+    track = Listening().hear(packet(n) for n in (0, 2, 3, 4, 5, 7, 8, 9, 10))
+    assert track.ear.impairment == Impairment(late=0, repeated=0, concealed=2 * PACKET)
+
+
+def test_every_dropped_packet_counts_as_taken() -> None:
+    track = Listening()
+    for n in range(3):
+        track.ear.push(packet(n))
+    track.ear.drop_oldest()
+    track.ear.drop_oldest()
+    assert track.ear.taken_samples == 2 * PACKET
+
+
+def test_what_is_wrong_with_a_packet_is_said() -> None:
+    track = Listening(Ear(decoder_for(Codec("opus"))))
+    track.ear.push(Packet(b"\x03\x3f" + b"\xff" * 8, 0.0))
+    track.take_all()
+    assert ["not an Opus packet" in damage for damage in track.damage] == [True]
+
+
+def test_a_packet_behind_the_frame_under_way_takes_nothing_of_it_along() -> None:
+    track = Listening().hear(packet(n) for n in range(2))
+    track.ear.push(packet(60))
+    for n in (61, 62, 63):
+        track.ear.push(packet(n))
+    track.ear.drop_oldest()
+    track.take_all()
+    assert track.gaps[0] == Gap(0, 60 * PACKET, "overload")
+
+
+def test_a_burst_that_falls_asleep_on_its_way_is_kept_to_its_end() -> None:
+    track = Listening()
+    for n in range(100):
+        track.ear.push(packet(n, 0.0))
+    track.take_all()
+    assert (len(track.frames), track.ear.taken_samples) == (6, 100 * PACKET)
+    assert track.ear.newest == packet(99, 0.0)

@@ -157,3 +157,10 @@ def test_every_packet_is_decoded_kept_or_older_than_a_second(steps: list[tuple[b
             kept = 0
         elif sleep.state is not SleepState.ASLEEP:
             assert kept == 0
+
+
+def test_silence_nobody_sent_adds_to_the_silence_before_it() -> None:
+    sleep = Sleep(allowed=True)
+    silent(sleep, range(HALF_A_SECOND // 2), speaking=True)
+    sleep.played_of(samples_in(0.25), speaking=True)
+    assert silent(sleep, range(1)) == [True]
