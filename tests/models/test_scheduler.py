@@ -615,7 +615,8 @@ def calls_of_a_plan(silent_tracks: int) -> int:
 
 
 def test_a_plan_costs_nothing_for_the_silent() -> None:
-    assert calls_of_a_plan(silent_tracks=5_000) == calls_of_a_plan(silent_tracks=0)
+    """The garbage collector may add a call or two; a call for each silent track would be half as many again."""
+    assert calls_of_a_plan(silent_tracks=5_000) < 1.1 * calls_of_a_plan(silent_tracks=0)
 
 
 class Ledger:
