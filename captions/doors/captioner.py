@@ -12,7 +12,7 @@ from captions.metrics import Metrics
 from captions.stream.captions import CaptionWord, GapNotice, Latency, Participant, Segment, SpeechNotice
 from captions.stream.figures import PARTS
 from captions.stream.latency import Arrivals, WordLatency, word_latency
-from captions.stream.segments import Caption, Segmenter
+from captions.stream.segments import Revision, Segmenter
 from captions.types import (
     Flushed,
     Gap,
@@ -167,36 +167,36 @@ class Captioner:
     def _error(self, code: Literal["bad_audio", "model_failed"], message: str) -> None:
         self._tell(TrackError(self.name, code, message))
 
-    def _send(self, captions: list[Caption], *, ends_spurt: bool = False) -> None:
+    def _send(self, revisions: list[Revision], *, ends_spurt: bool = False) -> None:
         now = self._clock()
-        for caption in captions:
-            latency = self._latency(caption, now, ends_spurt)
-            if caption.final and caption.words:
+        for revision in revisions:
+            latency = self._latency(revision, now, ends_spurt)
+            if revision.final and revision.words:
                 self._metrics.segments.inc()
-            self._tell(self._segment(caption, latency))
+            self._tell(self._segment(revision, latency))
         if ends_spurt and self._spurts:
             self._spurts.popleft()
 
-    def _segment(self, caption: Caption, latency: Latency) -> Segment:
+    def _segment(self, revision: Revision, latency: Latency) -> Segment:
         return Segment(
             room=self.room,
             track=self.name,
             participant=self.participant,
-            id=caption.id,
-            revision=caption.revision,
-            final=caption.final,
-            start=_rounded(seconds(caption.start)),
-            end=_rounded(seconds(caption.end)),
-            text=" ".join(word.text for word in caption.words),
+            id=revision.id,
+            revision=revision.revision,
+            final=revision.final,
+            start=_rounded(seconds(revision.start)),
+            end=_rounded(seconds(revision.end)),
+            text=" ".join(word.text for word in revision.words),
             words=[
                 CaptionWord(word.text, _rounded(seconds(word.start)), _rounded(seconds(word.end)))
-                for word in caption.words
+                for word in revision.words
             ],
-            tentative=" ".join(word.text for word in caption.tentative),
+            tentative=" ".join(word.text for word in revision.tentative),
             latency=latency,
         )
 
-    def _latency(self, caption: Caption, now: float, ends_spurt: bool) -> Latency:
+    def _latency(self, revision: Revision, now: float, ends_spurt: bool) -> Latency:
         parts: WordLatency | None = None
         capture_to_caption: float | None = None
         for word in self._new_words:
@@ -208,11 +208,11 @@ class Captioner:
         self._new_words.clear()
         first_partial = ttfs = None
         spurt = self._spurts[0] if self._spurts else None
-        if spurt is not None and not spurt.shown and (caption.words or caption.tentative):
+        if spurt is not None and not spurt.shown and (revision.words or revision.tentative):
             spurt.shown = True
             first_partial = max(0.0, now - spurt.began_at)
             self._metrics.first_partial_seconds.observe(first_partial)
-        if spurt is not None and spurt.ended_at is not None and ends_spurt and caption.final:
+        if spurt is not None and spurt.ended_at is not None and ends_spurt and revision.final:
             ttfs = max(0.0, now - spurt.ended_at)
             self._metrics.ttfs_seconds.observe(ttfs)
         return Latency(

@@ -60,7 +60,7 @@ class Rooms:
         """Remember a segment and hand it to everybody who watches: as JSON, which is returned."""
         room = self._room(segment.room, now)
         payload = _encoder.encode(segment).decode()
-        room.transcript.add(segment, now)
+        room.transcript.add(segment, payload, now)
         if segment.final:
             room.live.pop(segment.id, None)
             if segment.words:

@@ -11,7 +11,7 @@ from captions.stream.captions import Latency, Segment
 __all__ = ["Transcript"]
 
 _MOST_TRACKS = 1_000
-_decoder = msgspec.msgpack.Decoder(Segment)
+_decoder = msgspec.json.Decoder(Segment)
 
 
 class Transcript:
@@ -22,20 +22,19 @@ class Transcript:
     """
 
     def __init__(self, limit: int) -> None:
-        self._kept: deque[tuple[float, bytes]] = deque(maxlen=limit)
+        self._kept: deque[tuple[float, str]] = deque(maxlen=limit)
         self._zeros: dict[str, float] = {}
         self._origin: float | None = None
 
-    def add(self, segment: Segment, now: float) -> None:
-        """A revision published at `now`, on the server's clock in seconds."""
+    def add(self, segment: Segment, payload: str, now: float) -> None:
+        """A revision published at `now`, on the server's clock in seconds; `payload` is its JSON, kept as it is."""
         if not segment.words or not self._kept.maxlen:
             return
         zero = self._zero(segment, now)
         if self._origin is None:
             self._origin = zero + segment.start
         if segment.final:
-            kept = msgspec.structs.replace(segment, latency=Latency())
-            self._kept.append((zero, msgspec.msgpack.encode(kept)))
+            self._kept.append((zero, payload))
 
     def segments(self) -> list[Segment]:
         """Oldest first, in seconds since the first word said in the room."""
@@ -58,4 +57,6 @@ def _shifted(segment: Segment, by_s: float) -> Segment:
         return max(0.0, round(time_s + by_s, 3))
 
     words = [msgspec.structs.replace(word, start=moved(word.start), end=moved(word.end)) for word in segment.words]
-    return msgspec.structs.replace(segment, start=moved(segment.start), end=moved(segment.end), words=words)
+    return msgspec.structs.replace(
+        segment, start=moved(segment.start), end=moved(segment.end), words=words, latency=Latency()
+    )

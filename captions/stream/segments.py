@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from captions.types import Tentative, Word, WordEnd
 
-__all__ = ["LINE_CHARS", "Caption", "Segmenter"]
+__all__ = ["LINE_CHARS", "Revision", "Segmenter"]
 
 LINE_CHARS = 37
 MOST_CHARS = 2 * LINE_CHARS
@@ -24,10 +24,10 @@ _SENTENCE_ENDS = (".", "?", "!", "…")
 
 
 @dataclass(frozen=True, slots=True)
-class Caption:
+class Revision:
     """One revision of a segment.
 
-    `words` only grow from revision to revision, `tentative` may change until `final`. A final caption without words
+    `words` only grow from revision to revision, `tentative` may change until `final`. A final revision without words
     withdraws one that had shown nothing but tentative text.
     """
 
@@ -47,21 +47,21 @@ class Caption:
 
 
 class Segmenter:
-    """One track. Every call returns the captions that changed, oldest first; `new_id` names a new segment."""
+    """One track. Every call returns the revisions that came of it, oldest first; `new_id` names a new segment."""
 
     def __init__(self, new_id: Callable[[], str]) -> None:
         self._new_id = new_id
-        self._open: Caption | None = None
-        self._shown: Caption | None = None
+        self._open: Revision | None = None
+        self._shown: Revision | None = None
 
-    def add(self, word: Word) -> list[Caption]:
+    def add(self, word: Word) -> list[Revision]:
         """The next committed word. Tentative words stay until the model replaces them."""
         closed = []
         if self._open is not None and self._chars(self._open.words) + 1 + len(word.text) > MOST_CHARS:
             closed = self.close()
-        caption = self._open or self._begin()
-        self._open = caption = replace(caption, words=(*caption.words, word), tentative=caption.tentative[1:])
-        if word.text.endswith(_SENTENCE_ENDS) and self._chars(caption.words) > LINE_CHARS:
+        revision = self._open or self._begin()
+        self._open = revision = replace(revision, words=(*revision.words, word), tentative=revision.tentative[1:])
+        if word.text.endswith(_SENTENCE_ENDS) and self._chars(revision.words) > LINE_CHARS:
             closed += self.close()
         return closed
 
@@ -79,22 +79,22 @@ class Segmenter:
         if self._open is not None:
             self._open = replace(self._open, tentative=tentative.words)
 
-    def close(self) -> list[Caption]:
+    def close(self) -> list[Revision]:
         """A pause: the segment under way is final, and its tentative words are gone."""
         last, self._open, shown, self._shown = self._open, None, self._shown, None
         if last is None or not (last.words or shown):
             return []
         return [replace(last, revision=last.revision + 1, final=True, tentative=())]
 
-    def revise(self) -> list[Caption]:
+    def revise(self) -> list[Revision]:
         """The segment under way, if it changed since it was last shown."""
         if self._open is None or self._same(self._open, self._shown):
             return []
         self._open = self._shown = replace(self._open, revision=self._open.revision + 1)
         return [self._open]
 
-    def _begin(self) -> Caption:
-        self._open = Caption(self._new_id(), -1, False, (), ())
+    def _begin(self) -> Revision:
+        self._open = Revision(self._new_id(), -1, False, (), ())
         return self._open
 
     @staticmethod
@@ -102,7 +102,7 @@ class Segmenter:
         return sum(len(word.text) + 1 for word in words) - 1
 
     @staticmethod
-    def _same(caption: Caption, shown: Caption | None) -> bool:
+    def _same(revision: Revision, shown: Revision | None) -> bool:
         if shown is None:
-            return not (caption.words or caption.tentative)
-        return caption.words == shown.words and caption.tentative == shown.tentative
+            return not (revision.words or revision.tentative)
+        return revision.words == shown.words and revision.tentative == shown.tentative

@@ -6,6 +6,8 @@ import asyncio
 import urllib.error
 import urllib.request
 
+import msgspec
+
 from bench.servers.room_server import RoomServer
 from captions.config import KeysConfig, RoomsConfig
 from captions.doors.native.messages import CaptionWord, Latency, Participant, Segment
@@ -25,40 +27,44 @@ def times(transcript: Transcript) -> list[tuple[str, float, float]]:
     return [(said.id, said.start, said.end) for said in transcript.segments()]
 
 
+def add(transcript: Transcript, said: Segment, now: float) -> None:
+    transcript.add(said, msgspec.json.encode(said).decode(), now)
+
+
 def test_final_segments_are_kept_and_the_oldest_go_first() -> None:
     transcript = Transcript(2)
     for number in range(3):
-        transcript.add(segment(f"{number}", number, number + 0.5, final=False), now=100.0 + number)
-        transcript.add(segment(f"{number}", number, number + 0.5), now=100.5 + number)
+        add(transcript, segment(f"{number}", number, number + 0.5, final=False), now=100.0 + number)
+        add(transcript, segment(f"{number}", number, number + 0.5), now=100.5 + number)
     assert [said.id for said in transcript.segments()] == ["1", "2"]
 
 
 def test_tracks_with_clocks_of_their_own_come_out_on_one() -> None:
     """Track b began 60 s after a; b speaks first, and its words take 2 s to be shown, a's half a second."""
     transcript = Transcript(10)
-    transcript.add(segment("b1", 5.0, 6.0, track="b", latency_ms=2_000), now=168.0)
-    transcript.add(segment("a1", 66.5, 67.5, track="a", latency_ms=500), now=168.0)
+    add(transcript, segment("b1", 5.0, 6.0, track="b", latency_ms=2_000), now=168.0)
+    add(transcript, segment("a1", 66.5, 67.5, track="a", latency_ms=500), now=168.0)
     assert times(transcript) == [("b1", 0.0, 1.0), ("a1", 1.5, 2.5)]
 
 
 def test_a_segment_without_a_latency_uses_its_tracks_last() -> None:
     transcript = Transcript(10)
-    transcript.add(segment("a1", 1.0, 2.0, final=False, latency_ms=1_000), now=103.0)
-    transcript.add(segment("a1", 1.0, 2.0), now=110.0)
-    transcript.add(segment("a2", 4.0, 5.0), now=200.0)
+    add(transcript, segment("a1", 1.0, 2.0, final=False, latency_ms=1_000), now=103.0)
+    add(transcript, segment("a1", 1.0, 2.0), now=110.0)
+    add(transcript, segment("a2", 4.0, 5.0), now=200.0)
     assert times(transcript) == [("a1", 0.0, 1.0), ("a2", 3.0, 4.0)]
 
 
 def test_a_track_that_begins_anew_goes_on_where_the_room_is() -> None:
     transcript = Transcript(10)
-    transcript.add(segment("a1", 50.0, 51.0, latency_ms=0), now=151.0)
-    transcript.add(segment("a2", 0.0, 1.0, latency_ms=0), now=161.0)
+    add(transcript, segment("a1", 50.0, 51.0, latency_ms=0), now=151.0)
+    add(transcript, segment("a2", 0.0, 1.0, latency_ms=0), now=161.0)
     assert times(transcript) == [("a1", 0.0, 1.0), ("a2", 10.0, 11.0)]
 
 
 def test_words_move_with_their_segment_and_latency_is_not_kept() -> None:
     transcript = Transcript(10)
-    transcript.add(segment("a1", 10.0, 11.0, latency_ms=0), now=11.0)
+    add(transcript, segment("a1", 10.0, 11.0, latency_ms=0), now=11.0)
     (said,) = transcript.segments()
     assert said.words == [CaptionWord("said", 0.0, 1.0)]
     assert said.latency == Latency()

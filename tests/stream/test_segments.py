@@ -8,7 +8,7 @@ from typing import TypeAlias
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captions.stream.segments import LINE_CHARS, Caption, Segmenter
+from captions.stream.segments import LINE_CHARS, Revision, Segmenter
 from captions.types import Tentative, Word, WordEnd
 
 
@@ -22,7 +22,7 @@ def segmenter() -> Segmenter:
     return Segmenter(lambda: f"s{next(numbers)}")
 
 
-def say(segments: Segmenter, text: str) -> list[Caption]:
+def say(segments: Segmenter, text: str) -> list[Revision]:
     return [caption for word in words(text) for caption in segments.add(word)]
 
 
@@ -30,11 +30,11 @@ def test_words_grow_one_segment_revision_by_revision() -> None:
     segments = segmenter()
     it, was, the = words("It was the")
     assert segments.add(it) == []
-    assert segments.revise() == [Caption("s0", 0, False, (it,), ())]
+    assert segments.revise() == [Revision("s0", 0, False, (it,), ())]
     assert segments.add(was) == []
     assert segments.add(the) == []
-    assert segments.revise() == [Caption("s0", 1, False, (it, was, the), ())]
-    assert segments.close() == [Caption("s0", 2, True, (it, was, the), ())]
+    assert segments.revise() == [Revision("s0", 1, False, (it, was, the), ())]
+    assert segments.close() == [Revision("s0", 2, True, (it, was, the), ())]
 
 
 def test_nothing_changed_gives_no_revision() -> None:
@@ -54,14 +54,14 @@ def test_the_next_word_after_a_pause_begins_a_new_segment() -> None:
     say(segments, "before")
     segments.close()
     say(segments, "after")
-    assert segments.revise() == [Caption("s1", 0, False, words("after"), ())]
+    assert segments.revise() == [Revision("s1", 0, False, words("after"), ())]
 
 
 def test_a_sentence_end_closes_a_segment_longer_than_a_line() -> None:
     segments = segmenter()
     sentence = "It was the best of times, it was the worst."
     assert len(sentence) > LINE_CHARS
-    assert say(segments, sentence) == [Caption("s0", 0, True, words(sentence), ())]
+    assert say(segments, sentence) == [Revision("s0", 0, True, words(sentence), ())]
 
 
 def test_a_short_sentence_stays_open() -> None:
@@ -74,8 +74,8 @@ def test_a_word_that_would_not_fit_two_lines_begins_the_next_segment() -> None:
     assert len(full) == 2 * LINE_CHARS
     assert say(segments, full) == []
     more = Word("more", 1_000, 1_080)
-    assert segments.add(more) == [Caption("s0", 0, True, words(full), ())]
-    assert segments.revise() == [Caption("s1", 0, False, (more,), ())]
+    assert segments.add(more) == [Revision("s0", 0, True, words(full), ())]
+    assert segments.revise() == [Revision("s1", 0, False, (more,), ())]
 
 
 def test_a_single_word_longer_than_two_lines_is_a_segment_of_its_own() -> None:
@@ -89,11 +89,11 @@ def test_tentative_words_are_shown_behind_the_committed_ones() -> None:
     segments = segmenter()
     was, best = words("was best")
     segments.guess(Tentative((was, best)))
-    assert segments.revise() == [Caption("s0", 0, False, (), (was, best))]
+    assert segments.revise() == [Revision("s0", 0, False, (), (was, best))]
     segments.add(was)
-    assert segments.revise() == [Caption("s0", 1, False, (was,), (best,))]
+    assert segments.revise() == [Revision("s0", 1, False, (was,), (best,))]
     segments.guess(Tentative(()))
-    assert segments.revise() == [Caption("s0", 2, False, (was,), ())]
+    assert segments.revise() == [Revision("s0", 2, False, (was,), ())]
 
 
 def test_a_pause_withdraws_tentative_words() -> None:
@@ -102,14 +102,14 @@ def test_a_pause_withdraws_tentative_words() -> None:
     segments.add(was)
     segments.guess(Tentative((best,)))
     segments.revise()
-    assert segments.close() == [Caption("s0", 1, True, (was,), ())]
+    assert segments.close() == [Revision("s0", 1, True, (was,), ())]
 
 
 def test_a_segment_that_only_showed_tentative_words_is_withdrawn_without_any() -> None:
     segments = segmenter()
     segments.guess(Tentative(words("perhaps")))
     segments.revise()
-    assert segments.close() == [Caption("s0", 1, True, (), ())]
+    assert segments.close() == [Revision("s0", 1, True, (), ())]
 
 
 def test_tentative_words_nobody_saw_leave_no_trace() -> None:
@@ -123,14 +123,14 @@ def test_a_late_word_end_is_shown_with_the_next_revision() -> None:
     segments.add(Word("It", 100, 150))
     segments.revise()
     segments.end_word(WordEnd(400))
-    assert segments.revise() == [Caption("s0", 1, False, (Word("It", 100, 400),), ())]
+    assert segments.revise() == [Revision("s0", 1, False, (Word("It", 100, 400),), ())]
 
 
 def test_a_word_never_ends_before_it_starts() -> None:
     segments = segmenter()
     segments.add(Word("It", 100, 150))
     segments.end_word(WordEnd(50))
-    assert segments.revise() == [Caption("s0", 0, False, (Word("It", 100, 100),), ())]
+    assert segments.revise() == [Revision("s0", 0, False, (Word("It", 100, 100),), ())]
 
 
 def test_a_word_end_after_the_segment_closed_changes_nothing() -> None:
@@ -144,8 +144,8 @@ def test_a_word_end_after_the_segment_closed_changes_nothing() -> None:
 
 def test_a_caption_spans_its_words() -> None:
     was, best = words("was best", start=500)
-    assert (Caption("s", 0, False, (was,), (best,)).start, Caption("s", 0, False, (was,), (best,)).end) == (500, 680)
-    assert (Caption("s", 0, True, (was,), ()).start, Caption("s", 0, True, (was,), ()).end) == (500, 580)
+    assert (Revision("s", 0, False, (was,), (best,)).start, Revision("s", 0, False, (was,), (best,)).end) == (500, 680)
+    assert (Revision("s", 0, True, (was,), ()).start, Revision("s", 0, True, (was,), ()).end) == (500, 580)
 
 
 Call: TypeAlias = str | tuple[str, ...] | None
@@ -158,10 +158,10 @@ CALLS = st.lists(
 )
 
 
-def captions_of(calls: list[Call]) -> list[Caption]:
+def captions_of(calls: list[Call]) -> list[Revision]:
     """Text: a word is committed. A tuple: it is tentative. None: a pause. After each, what there is to show."""
     segments = segmenter()
-    captions: list[Caption] = []
+    captions: list[Revision] = []
     for at, call in enumerate(calls):
         match call:
             case str():
