@@ -7,7 +7,7 @@ GPU := $(wildcard /proc/driver/nvidia/version)
 RUNTIME_EXTRAS := demo$(if $(GPU),$(comma)kyutai)
 comma := ,
 
-.PHONY: demo serve mic setup test check fast-test gpu-test bench compare-whisperlivekit clean
+.PHONY: demo serve mic setup test check fast-test gpu-test mutants bench compare-whisperlivekit clean
 
 demo: $(VENV)/.runtime          ## captions of real speech in the terminal, no GPU needed
 	$(BIN)/captions demo
@@ -32,6 +32,10 @@ fast-test: $(VENV)/.dev
 
 gpu-test: $(VENV)/.dev          ## the tests that need an NVIDIA GPU
 	$(BIN)/python -m pytest -m gpu
+
+mutants: $(VENV)/.dev           ## small changes to the pure core: do its tests notice? (about ten minutes)
+	@$(PIP) -e '.[mutants]'
+	$(BIN)/python -m tests.mutants
 
 bench: $(VENV)/.dev             ## a short pass of every benchmark
 	$(BIN)/python -m bench all
