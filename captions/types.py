@@ -88,8 +88,9 @@ class Gap:
 class WordTiming:
     """The moments that explain a word's latency; each is no earlier than the one before.
 
-    `frame_at`: the frame holding the word's end was full; `ahead_at`: so was the last frame of look-ahead that the
-    model wanted; `lane_at`: the track had a lane; `step_at`, `emitted_at`: the step that gave the word began and ended.
+    At `frame_at` the frame that holds the word's end was full, and at `ahead_at` the last frame of look-ahead that the
+    model wanted. At `lane_at` the track had a lane. The step that gave the word began at `step_at` and ended at
+    `emitted_at`.
     """
 
     frame_at: float
@@ -103,8 +104,8 @@ class WordTiming:
 class Word:
     """A word on its track's media clock (samples).
 
-    `timing` is None on words that may still change. A word given before its end was heard is `open`: its `end` is the
-    position up to which the model had listened, and a `WordEnd` then puts it right.
+    `timing` is None on words that may still change. A word is `open` if it was given before
+    its end was known: its `end` is then the position up to which the model had listened, until a `WordEnd` corrects it.
     """
 
     text: str
@@ -116,7 +117,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class WordEnd:
-    """Where the track's latest word, given before its end was heard, ended (samples)."""
+    """The end (samples) of the track's latest word, which was given before its end was known."""
 
     end: int
 
@@ -146,7 +147,7 @@ class Flushed:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The model has dealt with the track's audio up to media position `to`; told of tracks that never drop any."""
+    """The model has dealt with the track's audio up to media position `to`. Told only of tracks that drop nothing."""
 
     to: int
 

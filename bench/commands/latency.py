@@ -1,4 +1,4 @@
-"""`bench latency`: one clip through a server in real time, every figure of design section 8."""
+"""`bench latency`: one clip through a server in real time, every figure of docs/benchmarks.md."""
 
 from __future__ import annotations
 

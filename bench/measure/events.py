@@ -42,7 +42,7 @@ class Seen:
     """A caption unit of a track as it looked from `at` on; it replaces what was seen of `unit` before.
 
     Units stand in the order in which they were first seen. `final`: the unit is closed. `server_ms`: what the server
-    itself says of its latency, by the names of design section 8.
+    itself says of its latency, by the names of captions/stream/figures.py.
     """
 
     track: str

@@ -1,4 +1,4 @@
-"""Every figure of design section 8, from an event log and the truth. Pure: nothing here reads a clock or a socket.
+"""Every figure of docs/benchmarks.md, from an event log and the truth. Pure: nothing here reads a clock or a socket.
 
 `measure` turns one track's log into samples, `figures` turns the samples of any number of tracks into figures.
 Definitions are in docs/benchmarks.md; a change here is a change there.

@@ -1,4 +1,4 @@
-"""The figures of one captioned clip, from the segments a client saw (definitions: design section 8)."""
+"""The figures of one captioned clip, from the segments a client saw (docs/benchmarks.md defines them)."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ class Engine:
 
     @property
     def lanes_share(self) -> float:
-        """The share of lanes that speech holds, by the latest step; 1 while a track waits for one."""
+        """The share of lanes that are busy, as of the latest step; 1 while a track waits for a lane."""
         return self._lanes_share
 
     @property
@@ -182,7 +182,7 @@ class Engine:
                 self._idle.set()
 
     def _on_turn(self, turn: Turn) -> None:
-        """On the listener's thread. The loop hears of the audio before the model can speak of it."""
+        """On the listener's thread. The loop is told of the audio first, then the model gets it and may speak of it."""
         heard = turn.heard
         if heard:
             self._post(lambda: self._heard(heard))

@@ -1,7 +1,7 @@
-"""The thread that hears: packets of all tracks in, frames and spurts out, the detector run once for all of them.
+"""The thread that hears: it turns the packets of all tracks into frames and spurts.
 
-It takes whatever has come in since its last turn, a frame a track and round, so that one track's flood cannot keep the
-others waiting, and a spurt's start is never far from the frames around it.
+A turn takes what has come in since the last one, in rounds of one frame a track, and runs the detector once a round for
+all tracks. So one track's flood does not keep the others waiting, and a spurt's start stands near the frames around it.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ class Listener:
                 turn.orders.append(CloseTrack(notice.track))
 
     def _hear(self, sounding: dict[int, ListenedTrack], turn: Turn) -> None:
-        """Take in what the tracks have pending, a frame each a round, and let the detector hear each round."""
+        """Take in what the tracks have pending, one frame of each in a round, with the detector run once a round."""
         while sounding:
             chunks: list[tuple[int, ListenedTrack, tuple[Chunk, ...]]] = []
             going_on: dict[int, ListenedTrack] = {}
@@ -198,7 +198,7 @@ class Listener:
             sounding = going_on
 
     def _tell(self, track_id: int, track: ListenedTrack, taking: Taking, turn: Turn) -> None:
-        """The runner of a frame, the track's connection of everything else."""
+        """Tell the runner of a frame, and the track's door of everything else."""
         if taking.damage is not None:
             turn.heard.append((track_id, BadAudio(taking.damage)))
         for placed in taking.arrivals:
@@ -244,7 +244,7 @@ class Listener:
             at += 1
 
     def _end_stalled(self, now: float, turn: Turn) -> None:
-        """End the spurts of tracks from which nothing comes any more: muted without a word, or a dead network."""
+        """End the spurts of tracks that have stopped sending: muted without telling us, or cut off by the network."""
         for track_id in tuple(self._speaking):
             track = self._tracks[track_id]
             if not track.held and now - track.ear.newest.arrived_at > self._stalled_after_s:
@@ -263,7 +263,7 @@ class Listener:
             self._vad.reset(track.stream)
 
     def _turn_gate(self, track_id: int, track: ListenedTrack, spurt: SpurtStarted | SpurtEnded, turn: Turn) -> None:
-        """A detector that remembers a voice takes the breath behind it for another: behind a spurt it starts afresh."""
+        """Tell of a spurt's start or end. Behind a spurt the detector is reset: it would take a breath for speech."""
         turn.heard.append((track_id, spurt))
         if isinstance(spurt, SpurtStarted):
             self._speaking.add(track_id)

@@ -51,7 +51,7 @@ class Mailbox(Generic[T]):
         return refused
 
     def take(self) -> list[T]:
-        """All that has come, in order. Only the worker takes, so what is counted is there."""
+        """All that has come, in order. Only the worker takes, so the items counted first are there."""
         return [self._items.popleft() for _ in range(len(self._items))]
 
     def wait(self, timeout_s: float | None = None) -> None:

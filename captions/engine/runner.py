@@ -1,6 +1,6 @@
-"""The one thread that owns the model: takes what was heard, steps, hands words back.
+"""The one thread that owns the model: it takes orders, steps the model and hands words back.
 
-Orders come in through one bounded queue and results leave through one callable, both in whole batches. The runner
+Orders come in through one bounded mailbox and results leave through one callable, both in whole batches. The runner
 steps as soon as any lane has a frame and the step before is done, so a loaded server steps with fuller batches.
 """
 
@@ -200,7 +200,7 @@ class Runner:
     def _on_clock(
         self, feed: Feed, lane_events: tuple[LaneEvent, ...], step_at: float, emitted_at: float
     ) -> list[TrackEvent]:
-        """A lane's events on its track's media clock; the watchdog hears of every word."""
+        """A lane's events on its track's media clock. The scheduler's watchdog is told if there is text."""
         trace = self._traces[feed.lane]
         events: list[TrackEvent] = []
         for event in lane_events:

@@ -1,1 +1,1 @@
-"""Speech-to-text models, the lanes they offer and the one thread that runs them."""
+"""Speech-to-text models, and which track each of their lanes serves."""

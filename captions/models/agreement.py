@@ -35,7 +35,8 @@ class Agreement:
     """One utterance. Call `update` with each reading of all its words so far, then `close` with the last one.
 
     The last `unsteady` words of a reading lie at the edge of the audio, where the model guesses: they are neither
-    committed nor shown. Only the very first text of an utterance is shown but for its last word: people wait for it.
+    committed nor shown. The first text of an utterance is an exception, because people wait for it: all of it but the
+    last word is shown.
     """
 
     def __init__(self, unsteady: int) -> None:

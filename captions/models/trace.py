@@ -1,4 +1,8 @@
-"""What a lane was fed and when: maps lane time back to the track's media clock, and explains latencies."""
+"""What a lane was fed and when. It maps lane time back to the track's media clock, and explains latencies.
+
+A lane is fed frames of its track, and silence that is no track's: its prefix, and flushes. The media clock stands still
+meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +16,16 @@ __all__ = ["LaneTrace"]
 
 @dataclass(frozen=True, slots=True)
 class _Fed:
-    """`media` is where this frame's first sample lies; for silence on no clock, where the clock stood, if it ran.
+    """One frame that was fed. `of_track` tells the track's audio from silence that was slipped in.
 
-    `full_at`: when the frame was full. Silence on no clock is there at once, and as late as the audio before it.
+    `media`: the media position of its first sample. For slipped-in silence it is where the media clock stands, or None
+    before the track's first frame.
+    `full_at`: when the frame was full. Slipped-in silence takes no time to fill, so it counts as late as the audio
+    that was fed before it.
     """
 
     media: int | None
-    on_clock: bool
+    of_track: bool
     full_at: float
 
 
@@ -39,10 +46,10 @@ class LaneTrace:
         self._lag = 0.0
 
     def fed(self, frame: Frame | None, step_at: float) -> None:
-        """The lane's next frame, or None for silence on no clock; `step_at` is when its step began."""
+        """The lane's next frame, None for silence that is slipped in; `step_at` is when its step began."""
         self._count += 1
         if frame is None:
-            goes_on = bool(self._fed) and not self._fed[-1].on_clock
+            goes_on = bool(self._fed) and not self._fed[-1].of_track
             full_at = self._fed[-1].full_at if goes_on else step_at - self._lag
             self._fed.append(_Fed(self._clock, False, full_at))
         else:
@@ -56,11 +63,11 @@ class LaneTrace:
         return self._count * FRAME_SAMPLES
 
     def media(self, lane_samples: int) -> int:
-        """Lane time to media position. Inside silence on no clock the clock stands still."""
+        """Lane time to media position."""
         fed = self._at(lane_samples // FRAME_SAMPLES)
         if fed.media is None:
             return next((f.media for f in self._fed if f.media is not None), 0)
-        return fed.media + lane_samples % FRAME_SAMPLES if fed.on_clock else fed.media
+        return fed.media + lane_samples % FRAME_SAMPLES if fed.of_track else fed.media
 
     def media_end(self, lane_samples: int) -> int:
         """As `media`, for the end of something: a boundary belongs to the frame before it."""

@@ -1,4 +1,4 @@
-/** How long captions stay (design section 9): about 1.5 s after speech ends or a second for every 15 characters. */
+/** How long captions stay (docs/overlay.md): about 1.5 s after speech ends or a second for every 15 characters. */
 
 const LINGER_MS = 1_500;
 const MS_PER_CHAR = 1_000 / 15;

@@ -168,7 +168,7 @@ class Ear:
         return self._sleep.falls_asleep(placed, silent, speaking)
 
     def _decode_next(self, speaking: bool) -> bool:
-        """Decode the next stretch of the timeline. False: there is none yet."""
+        """Decode the next stretch of the timeline. Returns False if there is none yet."""
         while True:
             if self._sleep.state is _WAKING:
                 self._decode_kept()

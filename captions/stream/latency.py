@@ -1,4 +1,4 @@
-"""What each latency figure means (design section 8), computed from the moments that words carry.
+"""A word's latency and its parts, computed from the moments that words carry; figures.py says what each part is.
 
 All moments are on the server's monotonic clock, seconds; all positions are samples of the track's media clock.
 """
@@ -17,8 +17,9 @@ __all__ = ["Arrivals", "WordLatency", "word_latency"]
 class WordLatency:
     """Where a word's time went, in seconds; the six parts, in this order, add up to `total`.
 
-    The way is that of the last frame the model wanted: a word's own frame may wait as long as the look-ahead takes to
-    come in, and the word is none the later for it.
+    The parts follow the last frame that the model wanted before it gave the word. The frame that holds the word's end
+    may wait while the look-ahead comes in: that wait is part of `model_delay`, because a faster lane or step would not
+    have brought the word sooner.
     """
 
     buffer: float
@@ -48,9 +49,10 @@ class Arrivals:
         self._marks.append((end, at))
 
     def at(self, position: int) -> float:
-        """When the audio at `position` arrived; of audio older than is kept, when the oldest kept did.
+        """When the audio at `position` arrived.
 
-        Positions ahead of all audio (a frame filled up with silence) arrive in their own time.
+        For audio older than what is kept it is the arrival of the oldest kept. A position ahead of all audio, in a
+        frame that was filled up with silence, counts as arriving when its time comes.
         """
         found = None
         for end, at in reversed(self._marks):

@@ -69,7 +69,10 @@ class OpusDecoder:
         return np.concatenate(parts) if parts else np.empty(0, np.float32)
 
     def _conceal(self, behind: bytes, samples: int) -> Pcm:
-        """`samples`, which libopus wants in whole 2.5 ms, out of a packet's spare copy or of nothing."""
+        """Make up `samples`: from a packet's spare copy, or from nothing if `behind` is empty.
+
+        libopus makes up whole multiples of 2.5 ms; the rest is silence.
+        """
         pcm = np.zeros(samples, np.float32)
         made = 0
         while made < samples:

@@ -1,4 +1,4 @@
-"""Words and pauses of one track to caption segments: append-only, closed once and for ever.
+"""The words and pauses of one track become segments, which only ever grow and are closed once.
 
 A segment closes
 
@@ -6,7 +6,7 @@ A segment closes
 - at a sentence end, once it is longer than a line;
 - before a word that would make it longer than two lines.
 
-Subtitle practice (BBC subtitle guidelines; design section 9): two lines of about 37 characters.
+Subtitle practice (BBC subtitle guidelines): two lines of about 37 characters.
 """
 
 from __future__ import annotations

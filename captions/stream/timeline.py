@@ -1,4 +1,4 @@
-"""A track's media clock: packets as a network delivers them, in; what to play and what is missing, in order, out.
+"""A track's media clock. Packets go in as a network delivers them; out come, in order, packets and what is missing.
 
 RTP's sequence numbers and timestamps (RFC 3550; for Opus RFC 7587) say what was lost, what is late and what was never
 sent. Rules:
@@ -177,7 +177,7 @@ class Timeline:
         self._arrived_at = packet.arrived_at
 
     def _hole_before(self, packet: Packet, ticks: int, lost_packets: int) -> int:
-        """The ticks between what was placed last and this packet of `ticks`, never negative."""
+        """How many ticks lie between what was placed last and this packet, which lasts `ticks`. Never negative."""
         if packet.timestamp is None:
             return lost_packets * ticks
         if self._timestamp is None:

@@ -40,7 +40,10 @@ def surely_silent(packet: bytes, level: int | None) -> bool:
 
 
 def _no_voice(first_byte: int, silk_frames: int, stereo: bool) -> bool:
-    """The flags of a frame: one a SILK frame, then one for spare copies, then the same for the side channel."""
+    """Whether no voice flag of a frame is set.
+
+    Its first byte has a flag for each SILK frame and one for spare copies; stereo repeats both for the side channel.
+    """
     mid = first_byte >> (8 - silk_frames)
     if not stereo:
         return mid == 0

@@ -1,4 +1,4 @@
-"""The speech gate: a track's speech probabilities, chunk by chunk, to spurts.
+"""The speech gate turns a track's speech probabilities, chunk by chunk, into spurts.
 
     SILENT    p >= onset                   -> RISING, noting where
     RISING    p >= onset, held long enough -> SPEAKING: the spurt started where it rose

@@ -1,4 +1,4 @@
-"""What each latency figure means (design section 8)."""
+"""A word's latency is the sum of its parts, whatever order its moments come in."""
 
 from __future__ import annotations
 
