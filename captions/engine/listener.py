@@ -36,7 +36,6 @@ from captions.engine.orders import (
     Turn,
 )
 from captions.stream.chunk_cutter import CHUNK_SPAN, Chunk
-from captions.stream.decode import decoder_for
 from captions.stream.ear import Ear, Impairment, Taking
 from captions.vad.gate import Gate, GatePolicy, SpurtEnded, SpurtStarted
 from captions.vad.silero import SileroVad
@@ -151,7 +150,7 @@ class Listener:
 
     def _obey(self, notice: Notice, turn: Turn) -> None:
         if isinstance(notice, TrackOpened):
-            ear = Ear(decoder_for(notice.codec), skips_silence=self._skips_silence)
+            ear = Ear(notice.codec, skips_silence=self._skips_silence)
             self._tracks[notice.track] = ListenedTrack(
                 ear, Gate(self._gate_policy), self._vad.open(), notice.drops, ear.impairment
             )

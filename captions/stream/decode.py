@@ -8,7 +8,7 @@ import numpy as np
 import soxr
 
 from captions.stream.codec import AudioError, Codec
-from captions.stream.opus import OPUS_CLOCK, OpusDecoder, OpusError, samples_in_packet
+from captions.stream.opus import OpusDecoder, OpusError
 from captions.types import SAMPLE_RATE, Pcm
 from captions.vad.evidence import QUIETEST_SPEECH_DBOV, surely_silent
 
@@ -19,12 +19,7 @@ QUIETEST_SPEECH_PEAK = 10 ** (-QUIETEST_SPEECH_DBOV / 20)
 
 
 class Decoder(Protocol):
-    """One track's decoder; it carries the codec's and the resampler's state from packet to packet.
-
-    `clock_rate` is that of the track's timestamps.
-    """
-
-    clock_rate: int
+    """One track's decoder; it carries the codec's and the resampler's state from packet to packet."""
 
     def decode(self, data: bytes) -> Pcm:
         """The audio of one packet, as a new array.
@@ -35,9 +30,6 @@ class Decoder(Protocol):
 
     def conceal(self, samples: int, behind: bytes) -> Pcm:
         """Stand-in for `samples` at 24 kHz that were lost before the packet `behind`, or damaged (`behind` empty)."""
-
-    def ticks_in(self, data: bytes) -> int:
-        """How long a packet is, by `clock_rate` and without decoding it; 0 for one that cannot be."""
 
     def surely_silent(self, data: bytes, level: int | None) -> bool:
         """Whether nobody speaks in a packet, as far as can be told without decoding it; see vad/evidence.py."""
@@ -54,7 +46,6 @@ class PcmDecoder:
         self._dtype = np.dtype(sample_type).newbyteorder("<")
         self._scale = 1 / 32_768 if sample_type is np.int16 else 1.0
         self._channels = channels
-        self.clock_rate = sample_rate
         self._resampler = (
             soxr.ResampleStream(sample_rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ", vr=True)
             if sample_rate != SAMPLE_RATE
@@ -78,9 +69,6 @@ class PcmDecoder:
         del behind
         return np.zeros(samples, np.float32)
 
-    def ticks_in(self, data: bytes) -> int:
-        return len(data) // (self._dtype.itemsize * self._channels)
-
     def surely_silent(self, data: bytes, level: int | None) -> bool:
         if level is not None:
             return level >= QUIETEST_SPEECH_DBOV
@@ -93,8 +81,6 @@ class PcmDecoder:
 class PacketDecoder:
     """Raw Opus packets."""
 
-    clock_rate = OPUS_CLOCK
-
     def __init__(self) -> None:
         self._opus = OpusDecoder()
 
@@ -106,9 +92,6 @@ class PacketDecoder:
 
     def conceal(self, samples: int, behind: bytes) -> Pcm:
         return self._opus.conceal(samples, behind)
-
-    def ticks_in(self, data: bytes) -> int:
-        return samples_in_packet(data) * (OPUS_CLOCK // SAMPLE_RATE)
 
     def surely_silent(self, data: bytes, level: int | None) -> bool:
         return surely_silent(data, level)

@@ -13,8 +13,8 @@ import numpy as np
 from msgspec import Struct
 
 from captions.stream.chunk_cutter import Chunk, ChunkCutter
-from captions.stream.codec import AudioError
-from captions.stream.decode import Decoder
+from captions.stream.codec import AudioError, Codec
+from captions.stream.decode import decoder_for
 from captions.stream.frame_cutter import FrameCutter
 from captions.stream.sleep import Sleep, SleepState
 from captions.stream.timeline import Lost, Packet, PlacedPacket, Timeline, Unsent
@@ -55,10 +55,10 @@ class Ear:
     packet taken in last; `taken_samples` counts what all packets taken in held, whatever became of them.
     """
 
-    def __init__(self, decoder: Decoder, *, skips_silence: bool = True) -> None:
+    def __init__(self, codec: Codec, *, skips_silence: bool = True) -> None:
         self.newest = Packet(b"", 0.0)
-        self._timeline = Timeline(decoder.clock_rate, decoder.ticks_in)
-        self._decoder = decoder
+        self._timeline = Timeline(codec.sample_rate, codec.ticks_in)
+        self._decoder = decoder_for(codec)
         self._skips_silence = skips_silence
         self._sleep = Sleep(allowed=skips_silence)
         self._frames = FrameCutter()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from captions.stream.codec import AudioError, Codec, CodecName
-from captions.stream.decode import Decoder, PacketDecoder, PcmDecoder, decoder_for
+from captions.stream.decode import Decoder, decoder_for
 from captions.stream.opus import OpusEncoder
 from captions.types import SAMPLE_RATE, Pcm, samples_in
 
@@ -131,17 +131,6 @@ def test_audio_nobody_can_decode_is_refused_by_name(
     assert str(refused.value) == message
 
 
-def test_a_decoder_knows_how_long_a_packet_is_by_its_own_clock() -> None:
-    packet = OpusEncoder().encode(np.zeros(960, np.float32))
-    assert (PacketDecoder().clock_rate, PacketDecoder().ticks_in(packet), PacketDecoder().ticks_in(b"")) == (
-        48_000,
-        960,
-        0,
-    )
-    pcm = PcmDecoder(np.int16, 16_000, 2)
-    assert (pcm.clock_rate, pcm.ticks_in(b"\x00" * 1_280)) == (16_000, 320)
-
-
 def test_opus_becomes_24_khz() -> None:
     encoder = OpusEncoder()
     blocks = tone(48_000).astype(np.float32).reshape(-1, 960)
@@ -167,7 +156,6 @@ def test_what_is_lost_is_stood_in_for_in_full(codec: CodecName) -> None:
 def test_any_bytes_give_finite_audio_or_an_audio_error(codec: CodecName, sample_rate: int, datas: list[bytes]) -> None:
     decoder = decoder_for(Codec(codec, 48_000 if codec == "opus" else sample_rate, 1))
     for data in datas:
-        assert decoder.ticks_in(data) >= 0
         assert decoder.surely_silent(data, None) in (True, False)
         with suppress(AudioError):
             assert np.isfinite(decoder.decode(data)).all()

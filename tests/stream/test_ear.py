@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from captions.stream.chunk_cutter import CHUNK_SPAN, Chunk
 from captions.stream.codec import Codec
-from captions.stream.decode import PcmDecoder, decoder_for
 from captions.stream.ear import Ear, Impairment, Taking
 from captions.stream.opus import OpusEncoder
 from captions.stream.timeline import Packet
@@ -30,7 +29,7 @@ class Listening:
     """An ear, and all that came of what it took in."""
 
     def __init__(self, ear: Ear | None = None, *, skips_silence: bool = True) -> None:
-        self.ear = ear or Ear(PcmDecoder(np.float32, 24_000, 1), skips_silence=skips_silence)
+        self.ear = ear or Ear(Codec("pcm_f32le", 24_000), skips_silence=skips_silence)
         self.speaking = False
         self.frames: list[Frame] = []
         self.chunks: list[Chunk] = []
@@ -143,7 +142,7 @@ def test_a_long_loss_while_asleep_is_told_as_a_gap_before_the_track_wakes() -> N
 
 
 def test_a_corrupt_packet_is_damage_and_the_clock_goes_on() -> None:
-    track = Listening(Ear(decoder_for(Codec("opus"))))
+    track = Listening(Ear(Codec("opus")))
     good = [OpusEncoder().encode(np.full(960, 0.1, np.float32)) for _ in range(3)]
     bad = bytes([good[0][0] | 3]) + b"\x3f" + b"\xff" * 8
     for n, data in enumerate([good[0], bad, good[1], good[2]]):
@@ -296,7 +295,7 @@ def test_every_dropped_packet_counts_as_taken() -> None:
 
 
 def test_what_is_wrong_with_a_packet_is_said() -> None:
-    track = Listening(Ear(decoder_for(Codec("opus"))))
+    track = Listening(Ear(Codec("opus")))
     track.ear.push(Packet(b"\x03\x3f" + b"\xff" * 8, 0.0))
     track.take_all()
     assert ["not an Opus packet" in damage for damage in track.damage] == [True]
