@@ -75,7 +75,7 @@ class PcmDecoder:
         if len(data) % self._dtype.itemsize:
             return False
         pcm = np.frombuffer(data, self._dtype)
-        return len(pcm) > 0 and float(max(pcm.max(), -pcm.min())) * self._scale < QUIETEST_SPEECH_PEAK
+        return len(pcm) > 0 and max(float(pcm.max()), -float(pcm.min())) * self._scale < QUIETEST_SPEECH_PEAK
 
 
 class PacketDecoder:

@@ -131,6 +131,12 @@ def test_audio_nobody_can_decode_is_refused_by_name(
     assert str(refused.value) == message
 
 
+@pytest.mark.parametrize("sample", [-32_768, 32_767])
+def test_full_scale_of_either_sign_is_not_silence(sample: int) -> None:
+    loud = np.array([0, sample, 0], "<i2").tobytes()
+    assert not decoder_for(Codec("pcm_s16le", 24_000)).surely_silent(loud, None)
+
+
 def test_opus_becomes_24_khz() -> None:
     encoder = OpusEncoder()
     blocks = tone(48_000).astype(np.float32).reshape(-1, 960)
