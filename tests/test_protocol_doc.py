@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+import sys
+import wave
 from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
+import numpy as np
 import pytest
 
 from captions.doors.native import messages as native
 from captions.doors.native.messages import Error, Flushed, Pong, Ready, Started, Stopped
-from tests.server.harness import serving
+from tests.server.harness import PATIENCE_S, serving
+from tests.speech import saying
 
 PAGE = (Path(__file__).parents[1] / "docs" / "protocol.md").read_text(encoding="utf-8")
 
@@ -100,3 +105,19 @@ def test_every_link_into_the_page_has_its_heading() -> None:
     headings = re.findall(r"^#+ (.*)$", PAGE, re.MULTILINE)
     anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
     assert set(re.findall(r"\]\(#([^)]+)\)", PAGE)) <= anchors
+
+
+async def test_the_client_in_twenty_lines_captions_a_file(tmp_path: Path) -> None:
+    [program] = re.findall(r"^### A client in twenty lines\n.*?^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    assert len(program.splitlines()) <= 26
+    (tmp_path / "client.py").write_text(program, encoding="utf-8")
+    with wave.open(str(tmp_path / "speech.wav"), "wb") as file:
+        file.setparams((1, 2, 24_000, 0, "NONE", ""))
+        file.writeframes((np.concatenate(saying(1, 2, 3)) * 32_767).astype("<i2").tobytes())
+    async with serving() as served:
+        running = await asyncio.create_subprocess_exec(
+            sys.executable, "client.py", served.url, "speech.wav", cwd=tmp_path, stdout=asyncio.subprocess.PIPE
+        )
+        async with asyncio.timeout(PATIENCE_S):
+            said, _ = await running.communicate()
+    assert (running.returncode, said.decode()) == (0, "w1 w2 w3\n")
