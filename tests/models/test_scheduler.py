@@ -920,18 +920,6 @@ def test_among_rooms_the_one_with_fewest_busy_lanes_is_served_first_at_every_lan
     assert [name for name in "ABCDEF" if stage.scheduler.holds_lane(ord(name))] == ["A", "B", "D", "E"]
 
 
-def test_lanes_that_only_rest_do_not_count_against_a_room() -> None:
-    stage = Stage(2, flush_frames=1)
-    stage.open("AB", room="one")
-    stage.open("C", room="two")
-    stage.speak("AB")
-    stage.start("A", 1)
-    stage.now += 0.001
-    stage.start("C", 1)
-    stage.step()
-    assert [stage.scheduler.holds_lane(ord(name)) for name in "ABC"] == [True, False, True]
-
-
 def test_each_stalled_lane_is_counted() -> None:
     stage = Stage(2, stall_frames=2)
     stage.open("AB")
@@ -1001,3 +989,114 @@ def test_abandoning_answers_the_boundary_that_is_being_flushed_and_those_behind_
     stage.steps(2)
     assert stage.scheduler.abandon() == [(ord("A"), Boundary("f")), (ord("A"), Boundary("g"))]
     assert stage.scheduler.waiting == 0
+
+
+def test_the_boundaries_of_every_track_whose_speech_grew_too_old_are_answered() -> None:
+    stage = Stage(1, wait_frames=1, preroll_frames=0)
+    stage.open("ABC")
+    stage.start("A", 1)
+    stage.step()
+    for name in "BC":
+        stage.start(name, 1)
+        stage.flush(name, f"of {name}")
+        stage.end(name)
+    stage.now = 10.0
+    told = " | ".join(stage.steps(3))
+    assert [f"{name} flushed of {name}" in told for name in "BC"] == [True, True]
+
+
+def test_a_track_that_never_drops_does_not_keep_the_stale_speech_of_another() -> None:
+    stage = Stage(1, wait_frames=1, preroll_frames=0)
+    stage.open("A")
+    stage.open("B", drops=False)
+    stage.open("C")
+    stage.start("A", 1)
+    stage.step()
+    stage.start("B", 2)
+    stage.start("C", 30)
+    stage.now = 10.0
+    assert "C lost 0-29: overload" in " | ".join(stage.steps(2))
+
+
+def test_what_one_track_is_to_be_told_later_does_not_delay_what_another_is_told() -> None:
+    stage = Stage(1, wait_frames=2, preroll_frames=0)
+    stage.open("AB")
+    stage.open("C", drops=False)
+    stage.start("A", 1)
+    stage.step()
+    stage.start("B", 1)
+    stage.now = 5.0
+    stage.hear("B", 1)
+    stage.hear("C", 1)
+    assert "C taken to 1" in " | ".join(stage.steps(2))
+
+
+def test_a_lane_is_fed_once_a_step_while_it_is_primed_for_a_track() -> None:
+    stage = Stage(2, prefix_frames=3, feeds_silence=True, ready=False)
+    stage.open("A")
+    stage.start("A", 2)
+    for _ in range(6):
+        lanes = [feed.lane for feed in stage.plan().feeds]
+        assert len(lanes) == len(set(lanes))
+
+
+def test_a_track_with_a_lane_owes_while_it_speaks() -> None:
+    stage = Stage(1)
+    stage.open("A")
+    stage.start("A", 1)
+    stage.steps(2)
+    assert (stage.scheduler.holds_lane(ord("A")), stage.scheduler.owes(ord("A"))) == (True, True)
+
+
+def test_a_track_whose_lane_is_taken_is_told_that_its_silence_was_dealt_with() -> None:
+    stage = Stage(1, flush_frames=1, feeds_silence=True)
+    stage.open("A", drops=False)
+    stage.open("B")
+    stage.start("A", 1)
+    stage.end("A")
+    stage.steps(3)
+    stage.hear("A", 2)
+    stage.start("B", 1)
+    assert "A taken to 3" in stage.step()
+
+
+def test_lanes_at_rest_do_not_put_their_room_behind_others() -> None:
+    stage = Stage(2, flush_frames=1)
+    stage.open("ABC", room="one")
+    stage.open("D", room="two")
+    stage.speak("AB")
+    stage.start("C", 1)
+    stage.now += 0.001
+    stage.start("D", 1)
+    assert [(feed.lane, chr(feed.track or 0)) for feed in stage.plan().feeds] == [(0, "C"), (1, "D")]
+
+
+def test_a_lane_that_was_just_granted_counts_as_one_for_its_room() -> None:
+    stage = Stage(3)
+    stage.open("SU", room="small")
+    stage.open("BC", room="big")
+    stage.start("S", 1)
+    stage.step()
+    for name in "BCU":
+        stage.start(name, 1)
+        stage.now += 0.001
+    stage.step()
+    assert [name for name in "SBCU" if stage.scheduler.holds_lane(ord(name))] == ["S", "B", "C"]
+
+
+def test_a_track_waits_again_after_everything_was_abandoned() -> None:
+    stage = Stage(1)
+    stage.open("AB")
+    stage.start("A", 1)
+    stage.step()
+    stage.start("B", 1)
+    stage.scheduler.abandon()
+    stage.end("B")
+    stage.start("B")
+    assert stage.scheduler.waiting == 1
+
+
+def test_a_free_lane_is_made_ready_with_nothing_behind_it() -> None:
+    stage = Stage(1, prefix_frames=2, feeds_silence=True, ready=False)
+    stage.now = 4.0
+    assert stage.plan().feeds == [Feed(0, None, None, None, lagging=False, lane_at=4.0)]
