@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.commands.latency import clip_of
+from bench.commands.latency import add_clip_options, clip_of
 from bench.commands.servers import add_server_options, settings_of, target_of
 from bench.load.clips import Clip
 from bench.load.impair import Impairment
@@ -48,8 +48,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     add_server_options(parser)
     parser.add_argument("--conditions", nargs="+", choices=CONDITIONS, default=["clean", "noise", "loss", "apart"])
-    parser.add_argument("--audio", type=Path, metavar="FILE", help="any audio file (default: two_cities.wav)")
-    parser.add_argument("--truth", type=Path, metavar="JSON", help="its gold words, as `bench truth` makes them")
+    add_clip_options(parser)
     parser.add_argument(
         "--recordings", type=Path, metavar="FOLDER", help="speak recorded words instead: WORD_SPEAKER_NUMBER.wav"
     )
@@ -63,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.recordings is not None:
         clip = words_from_recordings(arguments.recordings, arguments.words, arguments.seed)
     else:
-        clip = clip_of(arguments.audio, arguments.truth, arguments.seconds)
+        clip = clip_of(arguments, arguments.seconds)
     runs = []
     with target_of(arguments) as (target, _):
         for condition in arguments.conditions:

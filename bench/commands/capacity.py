@@ -8,7 +8,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.load.clips import AudioFormat
+from bench.commands.latency import add_clip_options, clip_of
+from bench.load.clips import AudioFormat, Clip
 from bench.load.sender import Target
 from bench.load.voices import LOADS, voices
 from bench.measure.capacity import search
@@ -57,6 +58,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument(
         "--step-ms", type=float, default=27.0, help="what a step of the speaking model costs (default: 27)"
     )
+    add_clip_options(parser)
     parser.add_argument("--load", choices=LOADS, default="talking", help="all talking, or meetings as they are drawn")
     parser.add_argument(
         "--figure",
@@ -80,6 +82,7 @@ class _Search:
     """The trials so far, as the columns of the plot."""
 
     arguments: argparse.Namespace
+    clip: Clip
     figure: str
     target_ms: float
     columns: dict[str, list[float]] = field(
@@ -97,7 +100,7 @@ class _Search:
     def hold(self, tracks: int) -> bool:
         arguments = self.arguments
         cores = sorted(os.sched_getaffinity(0)) if arguments.pin else [None]
-        clips = voices(arguments.load, tracks, WARM_UP_S + arguments.seconds, arguments.seed)
+        clips = voices(arguments.load, tracks, WARM_UP_S + arguments.seconds, arguments.seed, self.clip)
         with (
             self._server(cores[0]) as server,
             progress(f"{tracks} tracks", WARM_UP_S + arguments.seconds) as tick,
@@ -143,7 +146,7 @@ def run(arguments: argparse.Namespace) -> int:
     speaking = arguments.model == "speaking"
     target_ms = arguments.target_ms or (1_000.0 if speaking else 4_000.0)
     figure = arguments.figure or ("word_latency_reported" if speaking else "word_latency")
-    found = _Search(arguments, figure, target_ms)
+    found = _Search(arguments, clip_of(arguments), figure, target_ms)
     trials = search(found.hold, arguments.first, arguments.most)
     held = max((trial.tracks for trial in trials if trial.held), default=0)
     place = found.columns["tracks"].index(held) if held else 0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from bench.commands.latency import clip_of
+from bench.commands.latency import add_clip_options, clip_of
 from bench.load.clips import AudioFormat, Clip
 from bench.load.sender import Target
 from bench.load.voices import voice_of
@@ -52,13 +52,14 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument("--peer-key", help="its API key")
     parser.add_argument("--language", default="en")
     parser.add_argument("--model", default="auto", help="of our server")
-    parser.add_argument("--seconds", type=float, help="only so much of two_cities.wav")
+    add_clip_options(parser)
+    parser.add_argument("--seconds", type=float, help="only so much of the clip")
     parser.add_argument("--warm-up", type=float, default=6.0, metavar="S", help="of speech sent before, not measured")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    clip = clip_of(None, None, arguments.seconds)
+    clip = clip_of(arguments, arguments.seconds)
     port = _free_port()
     peer = peer_server(arguments.peer.replace("{port}", str(port)), port)
     theirs = Target("", arguments.peer_protocol, arguments.peer_key, _WIRE, arguments.language)

@@ -13,8 +13,9 @@ from bench.measure.session import run_pass, to_run
 from bench.report.console import finish, progress, show
 from bench.report.results import Result
 from bench.truth.words import read_truth
+from captions.cli.errors import CommandError
 
-__all__ = ["add_to", "clip_of"]
+__all__ = ["add_clip_options", "add_to", "clip_of"]
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -26,8 +27,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     add_server_options(parser)
     add_wire_options(parser)
-    parser.add_argument("--audio", type=Path, metavar="FILE", help="any audio file (default: two_cities.wav)")
-    parser.add_argument("--truth", type=Path, metavar="JSON", help="its gold words, as `bench truth` makes them")
+    add_clip_options(parser)
     parser.add_argument("--seconds", type=float, help="only so much of the clip")
     parser.add_argument(
         "--warm-up", type=float, default=2.0, metavar="S", help="leave out the first words (default: 2 s)"
@@ -38,7 +38,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def run(arguments: argparse.Namespace) -> int:
-    clip = clip_of(arguments.audio, arguments.truth, arguments.seconds)
+    clip = clip_of(arguments, arguments.seconds)
     voices = [voice_of(clip, STAGGER_S * (number % 4)) for number in range(arguments.tracks)]
     with target_of(arguments) as (target, server), progress(f"{clip.name} in real time", clip.duration_s) as tick:
         done = run_pass(target, voices, server, arguments.warm_up, tick=tick)
@@ -50,11 +50,20 @@ def run(arguments: argparse.Namespace) -> int:
     return finish(Result("latency", f"Latency on {clip.name}", settings, [measured]))
 
 
-def clip_of(audio: Path | None, truth: Path | None, seconds: float | None) -> Clip:
-    """The clip the options mean.
+def add_clip_options(parser: argparse.ArgumentParser) -> None:
+    """Speech of one's own, for every command that sends a clip."""
+    parser.add_argument("--audio", type=Path, metavar="FILE", help="any audio file (default: two_cities.wav)")
+    parser.add_argument("--truth", type=Path, metavar="JSON", help="its gold words, as `bench truth` makes them")
+
+
+def clip_of(arguments: argparse.Namespace, seconds: float | None = None) -> Clip:
+    """The clip that the options of `add_clip_options` mean, or its first `seconds`.
 
     Raises:
-        CommandError, OSError, msgspec.DecodeError: a file is at fault.
+        CommandError, OSError, msgspec.DecodeError: a file is at fault, or one of the two is missing.
     """
-    clip = two_cities() if audio is None or truth is None else Clip(audio.stem, read_pcm(audio), read_truth(truth))
+    audio, truth = arguments.audio, arguments.truth
+    if (audio is None) != (truth is None):
+        raise CommandError("--audio and --truth go together: `bench truth` makes the words of a recording")
+    clip = two_cities() if audio is None else Clip(audio.stem, read_pcm(audio), read_truth(truth))
     return clip if seconds is None else clip.cut(0.0, min(seconds, clip.duration_s))

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.load.clips import AudioFormat, Codec
+from bench.load.clips import AudioFormat
 from bench.load.impair import Impairment
 from bench.load.sender import Target
 from bench.protocols import PROTOCOLS
 from bench.servers.own_server import PeerServer, own_server
+from captions.stream.codec import CodecName
 
 __all__ = ["add_server_options", "add_wire_options", "settings_of", "target_of"]
 
@@ -45,7 +46,7 @@ def target_of(arguments: argparse.Namespace) -> Iterator[tuple[Target, PeerServe
     Raises:
         LoadError: it did not start.
     """
-    codec: Codec = getattr(arguments, "codec", "opus")
+    codec: CodecName = getattr(arguments, "codec", "opus")
     impairment = Impairment(
         getattr(arguments, "loss", 0.0), getattr(arguments, "jitter_ms", 0.0), getattr(arguments, "reorder", False)
     )

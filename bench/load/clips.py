@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 import numpy as np
 import soxr
 
 from bench.truth.words import Truth, joined, two_cities_truth
 from captions.cli.audio_file import blocks
+from captions.stream.codec import CodecName
 from captions.stream.opus import OPUS_CLOCK, OpusEncoder
 from captions.types import Pcm
 
-__all__ = ["CLIP_RATE", "PACKET_S", "AudioFormat", "Clip", "Codec", "packets_of", "read_pcm", "two_cities"]
+__all__ = ["CLIP_RATE", "PACKET_S", "AudioFormat", "Clip", "packets_of", "read_pcm", "two_cities"]
 
-Codec: TypeAlias = Literal["opus", "pcm_s16le", "pcm_f32le"]
 CLIP_RATE = 48_000
 PACKET_S = 0.02
 
@@ -25,7 +24,7 @@ PACKET_S = 0.02
 class AudioFormat:
     """What goes over the wire. Opus packets are RFC 6716's, whose clock is 48,000 (RFC 7587)."""
 
-    codec: Codec = "opus"
+    codec: CodecName = "opus"
     sample_rate: int = OPUS_CLOCK
     packet_s: float = PACKET_S
 
@@ -91,7 +90,7 @@ def packets_of(pcm: Pcm, audio: AudioFormat) -> list[bytes]:
     ]
 
 
-def _samples(block: Pcm, codec: Codec) -> bytes:
+def _samples(block: Pcm, codec: CodecName) -> bytes:
     if codec == "pcm_f32le":
         return block.astype("<f4").tobytes()
     return (np.clip(block, -1.0, 1.0) * 32_767).astype("<i2").tobytes()

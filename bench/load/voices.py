@@ -71,26 +71,26 @@ def voice_of(clip: Clip, starts_s: float = 0.0) -> Voice:
     return Voice(((0.0, clip),), clip.duration_s, starts_s)
 
 
-def voices(load: str, tracks: int, seconds: float, seed: int) -> list[Voice]:
-    """So many tracks of so many seconds."""
-    return all_talking(tracks, seconds) if load == "talking" else in_meetings(tracks, seconds, seed)
+def voices(load: str, tracks: int, seconds: float, seed: int, clip: Clip | None = None) -> list[Voice]:
+    """So many tracks of so many seconds, of what a clip says, two_cities unless given."""
+    return all_talking(tracks, seconds, clip) if load == "talking" else in_meetings(tracks, seconds, seed, clip)
 
 
-def all_talking(tracks: int, seconds: float) -> list[Voice]:
+def all_talking(tracks: int, seconds: float, clip: Clip | None = None) -> list[Voice]:
     """So many voices that read on without end, each from another place of the same text."""
-    clip = two_cities()
+    clip = clip or two_cities()
     places = [0.0, *(clip.truth.words[spurt.first].start - 0.1 for spurt in clip.truth.spurts()[1:])]
     turned = [_from(clip, place, seconds) for place in places[:tracks]]
     return [voice_of(turned[number % len(turned)], STAGGER_S * (number % 4)) for number in range(tracks)]
 
 
-def in_meetings(tracks: int, seconds: float, seed: int) -> list[Voice]:
+def in_meetings(tracks: int, seconds: float, seed: int, clip: Clip | None = None) -> list[Voice]:
     """Everybody's voice in meetings of ten, as bench/meetings.py draws them; a spurt is filled with words read aloud.
 
     A spurt shorter than any word stays silent.
     """
     chance = random.Random(seed)
-    cuts = _Cuts(two_cities())
+    cuts = _Cuts(clip or two_cities())
     held = meetings(-(-tracks // ROOM_PEOPLE), ROOM_PEOPLE, seconds, seed)
     people = [attendee for meeting in held for attendee in meeting.attendees][:tracks]
     return [

@@ -36,3 +36,9 @@ def test_choosing_a_command_does_not_import_what_others_need() -> None:
     check = "\n".join(lines)
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("command", ["latency", "accuracy", "compare --peer x --peer-protocol vosk", "capacity"])
+def test_speech_of_ones_own_needs_its_words(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*command.split(), "--audio", "talk.wav"]) == 1
+    assert "--audio and --truth go together" in capsys.readouterr().err
