@@ -629,14 +629,17 @@ class Ledger:
         self.owed: set[int] = set()
         self.fed: list[int] = []
         self.boundaries: list[tuple[str | None, set[int]]] = []
+        self.idle: set[str | None] = set()
         self.taken_to = 0
 
     @property
     def busy(self) -> bool:
-        return self.speaking or bool(self.boundaries)
+        return self.speaking or any(flush_id not in self.idle for flush_id, _ in self.boundaries)
 
     def bound(self, flush_id: str | None) -> None:
-        """A boundary behind all that is known to be speech by now."""
+        """A boundary behind all that is known to be speech by now. One with nothing to flush does not keep a lane."""
+        if flush_id is not None and not self.busy and not self.owed:
+            self.idle.add(flush_id)
         self.boundaries.append((flush_id, self.owed | set(self.fed)))
 
 
