@@ -19,6 +19,7 @@ from moonshine_voice.transcriber import Transcriber
 from numpy.typing import NDArray
 
 from captions.models.agreement import Agreement
+from captions.models.loops import without_loop
 from captions.models.model import Batch, LaneEvent, LaneOutput, LaneTentative, LaneWord, ModelError, ModelInfo
 from captions.types import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE, Pcm, frames_in
 
@@ -32,7 +33,7 @@ CUT_CLEAR_FRAMES = frames_in(0.24)
 VOICED_SHARE_OF_PEAK = 0.08
 VOICED_RMS = 0.003
 UNSTEADY_WORDS = 2
-FASTEST_WORDS_PER_S = 5.0
+USUAL_WORDS_PER_S = 5.0
 FEWEST_VOICED_FRAMES = 2
 
 
@@ -62,11 +63,16 @@ class _Utterance:
         self.frames += 1
         self.unread += bool(self._voiced()[-1])
 
-    @property
-    def most_words(self) -> int:
-        """More words than this nobody can have said: the model is caught in a loop, as it is now and then."""
+    def heard_in(self, reading: Sequence[str]) -> list[str]:
+        """The words of a reading that somebody can have said: none in silence, and those of a loop once.
+
+        Only a reading with more words than people usually say in the time is looked at for loops.
+        """
         voiced = np.count_nonzero(self._voiced())
-        return 2 + int(voiced * FRAME_S * FASTEST_WORDS_PER_S) if voiced >= FEWEST_VOICED_FRAMES else 0
+        if voiced < FEWEST_VOICED_FRAMES:
+            return []
+        usual = 2 + int(voiced * FRAME_S * USUAL_WORDS_PER_S)
+        return without_loop(reading) if len(reading) > usual else list(reading)
 
     def audio(self) -> Pcm:
         return self._pcm[: self.frames * FRAME_SAMPLES]
@@ -175,7 +181,7 @@ class MoonshineModel:
             return []
         utterance.unread = 0
         words = self._read(utterance.audio())
-        if len(words) > utterance.most_words:
+        if len(utterance.heard_in(words)) < len(words):
             return []
         reading = utterance.agreement.update(words)
         committed = utterance.commit(reading.committed, (*reading.tentative, *reading.unsteady))
@@ -184,7 +190,7 @@ class MoonshineModel:
 
     def _finish(self, utterance: _Utterance) -> list[LaneEvent]:
         """Read an utterance for the last time and commit all of it."""
-        words = utterance.agreement.close(self._read(utterance.audio())[: utterance.most_words])
+        words = utterance.agreement.close(utterance.heard_in(self._read(utterance.audio())))
         return [*utterance.commit(words, ()), LaneTentative(())]
 
     def _read(self, audio: Pcm) -> list[str]:
