@@ -1,1 +1,1 @@
-"""The harness's subcommands, one module each, thin: they run, compute by metrics.py, and keep a result."""
+"""The harness's subcommands, one module each, thin: they run, compute by bench/measure, and keep a result."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from bench.measure.session import run_pass, to_run
 from bench.report.console import console, finish, progress
 from bench.report.names import reading, title
 from bench.report.results import Result, Run
-from bench.servers.own_server import OwnServer, own_server
+from bench.servers.own_server import own_server
 
 __all__ = ["add_to"]
 
@@ -93,47 +92,61 @@ class _Search:
     )
     runs: list[Run] = field(default_factory=list)
 
-    def _server(self, core: int | None) -> AbstractContextManager[OwnServer]:
-        asked = self.arguments
-        return own_server(asked.model, asked.lanes, asked.step_ms, core, urgent=asked.urgent)
-
     def hold(self, tracks: int) -> bool:
-        arguments = self.arguments
-        cores = sorted(os.sched_getaffinity(0)) if arguments.pin else [None]
-        clips = voices(arguments.load, tracks, WARM_UP_S + arguments.seconds, arguments.seed, self.clip)
+        """One trial: whether the server holds so many tracks."""
+        run, row, troubles = self._measure(tracks)
+        row["held"] = float(self._judge(row, troubles))
+        for name, column in self.columns.items():
+            column.append(row[name])
+        self._keep(run)
+        self._show(run, row)
+        return bool(row["held"])
+
+    def _measure(self, tracks: int) -> tuple[Run, dict[str, float], list[str]]:
+        """A pass through a server of its own: its figures, its row of the columns, and what went wrong."""
+        asked = self.arguments
+        cores = sorted(os.sched_getaffinity(0)) if asked.pin else [None]
+        length_s = WARM_UP_S + asked.seconds
+        clips = voices(asked.load, tracks, length_s, asked.seed, self.clip)
         with (
-            self._server(cores[0]) as server,
-            progress(f"{tracks} tracks", WARM_UP_S + arguments.seconds) as tick,
+            own_server(asked.model, asked.lanes, asked.step_ms, cores[0], urgent=asked.urgent) as server,
+            progress(f"{tracks} tracks", length_s) as tick,
         ):
             done = run_pass(
                 Target(server.url, audio_format=AudioFormat()), clips, server, WARM_UP_S, core=cores[-1], tick=tick
             )
         run = to_run(f"{tracks} tracks", done)
         p50, p95 = (run.figures.get(f"{self.figure}_{rank}") for rank in ("p50", "p95"))
-        words = run.figures["words"].value / max(1, sum(len(clip.truth.words) for clip in clips))
-        enough = not self.runs or words >= _LEAST_WORDS * self.columns["words_per_spoken"][0]
-        held = p95 is not None and p95.value <= self.target_ms and not done.samples.troubles and enough
         row = {
             "tracks": tracks,
             "p50_ms": p50.value if p50 else 0.0,
             "p95_ms": p95.value if p95 else 0.0,
-            "cores": (done.cpu_s or 0.0) / (WARM_UP_S + arguments.seconds),
+            "cores": (done.cpu_s or 0.0) / length_s,
             "memory_mb": done.memory_mb or 0.0,
-            "words_per_spoken": words,
-            "held": float(held),
+            "words_per_spoken": run.figures["words"].value / max(1, sum(len(clip.truth.words) for clip in clips)),
             "late_p99_ms": done.load.late_p99_ms,
         }
-        for name, value in row.items():
-            self.columns[name].append(value)
-        kept = _KEPT if arguments.model == "speaking" else (*_KEPT, *_KEPT_OF_SPEECH)
+        return run, row, done.samples.troubles
+
+    def _judge(self, row: dict[str, float], troubles: list[str]) -> bool:
+        """Held: the target kept, nothing gone wrong, and nearly as many words as in the first trial."""
+        first = self.columns["words_per_spoken"][:1] or [0.0]
+        enough = row["words_per_spoken"] >= _LEAST_WORDS * first[0]
+        return 0.0 < row["p95_ms"] <= self.target_ms and not troubles and enough
+
+    def _keep(self, run: Run) -> None:
+        """The figures that mean something of this model."""
+        kept = _KEPT if self.arguments.model == "speaking" else (*_KEPT, *_KEPT_OF_SPEECH)
         figures = {name: figure for name, figure in run.figures.items() if name.startswith(kept)}
         self.runs.append(Run(run.name, figures, notes=run.notes))
+
+    def _show(self, run: Run, row: dict[str, float]) -> None:
+        p95 = run.figures.get(f"{self.figure}_p95")
         console.print(
-            f"{tracks:5d} tracks  p95 {reading(p95) if p95 else '-':>9}  {row['cores']:.2f} cores  "
-            f"{words:.2f} words for each spoken  late p99 {row['late_p99_ms']:.1f} ms  {'held' if held else 'not held'}"
-            + (f"  ({run.notes[0]})" if run.notes else "")
+            f"{row['tracks']:5.0f} tracks  p95 {reading(p95) if p95 else '-':>9}  {row['cores']:.2f} cores  "
+            f"{row['words_per_spoken']:.2f} words for each spoken  late p99 {row['late_p99_ms']:.1f} ms  "
+            f"{'held' if row['held'] else 'not held'}" + (f"  ({run.notes[0]})" if run.notes else "")
         )
-        return held
 
     def memory_per_track(self) -> float:
         """MB a track adds, by the trials that held: an overloaded server drops what it would have kept."""

@@ -85,7 +85,7 @@ def all_talking(tracks: int, seconds: float, clip: Clip | None = None) -> list[V
 
 
 def in_meetings(tracks: int, seconds: float, seed: int, clip: Clip | None = None) -> list[Voice]:
-    """Everybody's voice in meetings of ten, as bench/meetings.py draws them; a spurt is filled with words read aloud.
+    """Everybody's voice in meetings of ten, as meetings.py draws them; a spurt is filled with words read aloud.
 
     A spurt shorter than any word stays silent.
     """

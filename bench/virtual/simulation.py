@@ -2,8 +2,8 @@
 
 What is simulated:
 
-- People talk as `bench.meetings` says; the gate opens `GATE_ONSET_S` after they start, and closes `hangover_s` after
-  they stop, unless they go on meanwhile.
+- People talk as `bench.load.meetings` says; the gate opens `GATE_ONSET_S` after they start, and closes `hangover_s`
+  after they stop, unless they go on meanwhile.
 - A frame of each track arrives every 80 ms, each track at its own phase; a muted one sends nothing.
 - A step takes `step_s`, however many lanes it has, and begins as soon as a lane has a frame and the last step is done.
 """
