@@ -196,6 +196,8 @@ def _check(config: Config) -> None:
         raise ConfigError(
             f"server.host: {config.server.host} can be reached from other machines; set keys.publish first"
         )
+    if config.keys.watch and not config.keys.publish:
+        raise ConfigError("keys.watch: without keys.publish everybody may watch and publish; set keys.publish as well")
     if config.vad.release > config.vad.onset:
         raise ConfigError("vad.release: must not be above vad.onset")
 

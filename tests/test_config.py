@@ -160,3 +160,8 @@ def test_a_host_others_can_reach_needs_keys(host: str) -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
 def test_loopback_needs_none(host: str) -> None:
     assert load(None, {}, {"server": {"host": host}}).keys.publish == ()
+
+
+def test_watch_keys_alone_would_open_everything_so_they_are_refused() -> None:
+    assert refusal(flags={"keys": {"watch": ["w"]}}).startswith("keys.watch: without keys.publish ")
+    assert load(None, {}, {"keys": {"publish": ["p"], "watch": ["w"]}}).keys.watch == ("w",)
