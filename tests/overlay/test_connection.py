@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
 import pytest_asyncio
@@ -13,6 +10,7 @@ from playwright.async_api import BrowserContext, Page, expect
 
 from bench.servers.room_server import RoomServer
 from captions.config import KeysConfig
+from tests.overlay.other_origin import other_origin
 from tests.overlay.screen import Screen
 
 WATCH_KEY = "watch-key-1"
@@ -29,27 +27,6 @@ async def own_server() -> AsyncIterator[RoomServer]:
 async def guarded() -> AsyncIterator[RoomServer]:
     async with RoomServer(KeysConfig(publish=("publish-key-1",), watch=(WATCH_KEY,))) as server:
         yield server
-
-
-@contextmanager
-def other_origin(html: str, headers: Mapping[str, str] = {}) -> Iterator[str]:
-    """The address of a page with this content that the captions server does not serve."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            for name, value in {"Content-Type": "text/html; charset=utf-8", **headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(html.encode())
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
 
 
 async def test_what_was_over_before_we_came_is_history_and_not_shown_as_if_said_now(screen: Screen) -> None:
