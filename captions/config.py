@@ -25,6 +25,7 @@ __all__ = [
     "RoomsConfig",
     "ServerConfig",
     "VadConfig",
+    "is_loopback",
     "load",
 ]
 
@@ -33,6 +34,8 @@ PREFIX = "CAPTIONS_"
 Count = Annotated[int, Meta(ge=1, le=1 << 30)]
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 Probability = Annotated[float, Meta(ge=0, le=1)]
+Origin = Annotated[str, Meta(pattern=r"^(\*|https?://[^/?#@\s]+)$")]
+"""As browsers say it: `https://meet.example.org`, with the port if it is not the usual one."""
 
 
 class ConfigError(Exception):
@@ -44,11 +47,15 @@ class _Section(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ServerConfig(_Section, frozen=True):
-    """Where the server listens. `drain_s`: how long a stopping server waits for the last words."""
+    """Where the server listens. `drain_s`: how long a stopping server waits for the last words.
+
+    `origins`: the web pages, besides the server's own, that may watch and publish from a browser; "*" is any.
+    """
 
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65_535)] = 8_080
     drain_s: Seconds = 10.0
+    origins: tuple[Origin, ...] = ()
 
 
 class KeysConfig(_Section, frozen=True):
@@ -174,8 +181,12 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, dict[str, Any
         if not name.startswith(PREFIX):
             continue
         section, _, setting = name.removeprefix(PREFIX).lower().partition("_")
-        settings.setdefault(section, {})[setting] = _list_of(value) if section == "keys" else value
+        settings.setdefault(section, {})[setting] = _list_of(value) if (section, setting) in _LISTS else value
     return settings
+
+
+_LISTS = {("keys", "publish"), ("keys", "watch"), ("server", "origins")}
+"""What is comma-separated in the environment."""
 
 
 def _list_of(value: str) -> list[str]:
@@ -192,17 +203,20 @@ def _overlay(settings: dict[str, Any], over: Mapping[str, Mapping[str, Any]]) ->
 def _check(config: Config) -> None:
     if any(not key for key in (*config.keys.publish, *config.keys.watch)):
         raise ConfigError("keys: an empty key is no key")
-    if not config.keys.publish and not _is_loopback(config.server.host):
+    if not config.keys.publish and not is_loopback(config.server.host):
         raise ConfigError(
             f"server.host: {config.server.host} can be reached from other machines; set keys.publish first"
         )
     if config.keys.watch and not config.keys.publish:
         raise ConfigError("keys.watch: without keys.publish everybody may watch and publish; set keys.publish as well")
+    if config.server.origins and not config.keys.publish:
+        raise ConfigError("server.origins: without keys only pages of this machine may watch; set keys.publish as well")
     if config.vad.release > config.vad.onset:
         raise ConfigError("vad.release: must not be above vad.onset")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host, by name or address, can only be this machine."""
     if host == "localhost":
         return True
     try:

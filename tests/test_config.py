@@ -165,3 +165,17 @@ def test_loopback_needs_none(host: str) -> None:
 def test_watch_keys_alone_would_open_everything_so_they_are_refused() -> None:
     assert refusal(flags={"keys": {"watch": ["w"]}}).startswith("keys.watch: without keys.publish ")
     assert load(None, {}, {"keys": {"publish": ["p"], "watch": ["w"]}}).keys.watch == ("w",)
+
+
+def test_origins_are_those_of_pages_and_need_keys() -> None:
+    origins = ["https://meet.example.org", "http://localhost:3000", "*"]
+    given = {"server": {"origins": origins}}
+    assert refusal(flags=given).startswith("server.origins: without keys ")
+    assert load(None, {}, given | {"keys": {"publish": ["p"]}}).server.origins == tuple(origins)
+    environment = {"CAPTIONS_SERVER_ORIGINS": "https://a.example, https://b.example", "CAPTIONS_KEYS_PUBLISH": "p"}
+    assert load(None, environment).server.origins == ("https://a.example", "https://b.example")
+
+
+@pytest.mark.parametrize("origin", ["meet.example.org", "https://meet.example.org/", "https://", "", "ftp://x", "null"])
+def test_what_is_no_origin_is_refused_by_name(origin: str) -> None:
+    assert "server.origins" in refusal(flags={"server": {"origins": [origin]}, "keys": {"publish": ["p"]}})

@@ -16,8 +16,11 @@ __all__ = ["RoomServer"]
 class RoomServer:
     """Use as an async context manager; `publish` reaches a room's watchers as the segments of its tracks do."""
 
-    def __init__(self, keys: KeysConfig | None = None, rooms: RoomsConfig | None = None) -> None:
+    def __init__(
+        self, keys: KeysConfig | None = None, rooms: RoomsConfig | None = None, origins: tuple[str, ...] = ()
+    ) -> None:
         self._keys = keys or KeysConfig()
+        self._origins = origins
         self._rooms = rooms or RoomsConfig()
         self._port = 0
 
@@ -36,7 +39,7 @@ class RoomServer:
 
     async def start(self) -> None:
         """Start, on the port of before if it was started before; it then knows nothing of what was."""
-        server = ServerConfig(host="localhost", port=self._port, drain_s=0.0)
+        server = ServerConfig(host="localhost", port=self._port, drain_s=0.0, origins=self._origins)
         self._server = Server(Config(server=server, keys=self._keys, rooms=self._rooms), ScriptedModel(lanes=1))
         await self._server.start()
         self._port = self._server.port

@@ -9,6 +9,7 @@ from captions import __version__
 from captions.config import Config
 from captions.doors.service import Service
 from captions.server.access import Access, key_in
+from captions.server.origins import Origins
 from captions.server.pages import Page, Pages, text, transcript
 from captions.server.routes import Match, Query, match
 
@@ -24,6 +25,7 @@ class Answers:
         self._limits = config.limits
         self._service = service
         self._access = Access(config.keys)
+        self._origins = Origins(config)
         self._pages = Pages()
 
     def answer(self, path: str, query: Query, headers: Mapping[str, str], connections: int) -> Page | None:
@@ -36,6 +38,10 @@ class Answers:
     def _refusal(self, found: Match, query: Query, headers: Mapping[str, str]) -> Page | None:
         """Why a request may not pass, if it may not."""
         route = found.route
+        wrong_page = self._origins.refuse(headers) if route.right is not None else None
+        if wrong_page is not None:
+            self._service.metrics.errors.labels(code="forbidden").inc()
+            return text(403, wrong_page)
         if route.check is not None:
             try:
                 route.check(query)

@@ -88,8 +88,9 @@ class Served:
         """Status and body of a plain HTTP request."""
         async with asyncio.timeout(PATIENCE_S):
             reader, writer = await asyncio.open_connection("127.0.0.1", self.server.port)
-            lines = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
-            writer.write(f"GET {path} HTTP/1.1\r\nHost: test\r\n{lines}\r\n".encode())
+            sent = {"Host": "127.0.0.1"} | (headers or {})
+            lines = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
+            writer.write(f"GET {path} HTTP/1.1\r\n{lines}\r\n".encode())
             head, _, body = (await reader.read()).partition(b"\r\n\r\n")
             writer.close()
         return int(head.split()[1]), body.decode()

@@ -132,7 +132,7 @@ async def test_a_watcher_that_reads_nothing_at_all_is_dropped_in_the_end() -> No
     async with serving(limits={"outbox_messages": 20}) as served:
         reader, writer = await asyncio.open_connection("127.0.0.1", served.server.port, limit=1_000)
         writer.write(
-            b"GET /v1/rooms/daily/captions HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"GET /v1/rooms/daily/captions HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
         )
         await until(lambda: served.server.census().watchers == 1)
