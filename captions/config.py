@@ -18,18 +18,22 @@ from msgspec import Meta, Struct
 __all__ = [
     "Config",
     "ConfigError",
+    "IssuerConfig",
     "KeysConfig",
     "LanesConfig",
     "LimitsConfig",
     "ModelConfig",
     "RoomsConfig",
     "ServerConfig",
+    "TokensConfig",
     "VadConfig",
     "is_loopback",
     "load",
 ]
 
 PREFIX = "CAPTIONS_"
+_SECRET_BYTES = 32
+"""Of HS256; RFC 7518 allows no fewer."""
 
 Count = Annotated[int, Meta(ge=1, le=1 << 30)]
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
@@ -66,6 +70,31 @@ class KeysConfig(_Section, frozen=True):
 
     publish: tuple[str, ...] = ()
     watch: tuple[str, ...] = ()
+
+
+class IssuerConfig(_Section, frozen=True):
+    """Who signs tokens, by the `iss` in them: with a `secret` (HS256), or with the private key to a public one.
+
+    The public key is in a PEM file: RSA (RS256), P-256 (ES256) or Ed25519 (EdDSA).
+    """
+
+    issuer: Annotated[str, Meta(min_length=1)]
+    secret: str = ""
+    public_key_file: str = ""
+
+
+class TokensConfig(_Section, frozen=True):
+    """Room tokens; see docs/protocol.md. With LiveKit's API key and secret its access tokens are good here."""
+
+    livekit_api_key: str = ""
+    livekit_api_secret: str = ""
+    issuers: tuple[IssuerConfig, ...] = ()
+
+    @property
+    def all_issuers(self) -> tuple[IssuerConfig, ...]:
+        """LiveKit, if it is set, and the others."""
+        livekit = (IssuerConfig(self.livekit_api_key, self.livekit_api_secret),) if self.livekit_api_key else ()
+        return livekit + self.issuers
 
 
 class ModelConfig(_Section, frozen=True):
@@ -136,11 +165,17 @@ class Config(_Section, frozen=True):
 
     server: ServerConfig = ServerConfig()
     keys: KeysConfig = KeysConfig()
+    tokens: TokensConfig = TokensConfig()
     model: ModelConfig = ModelConfig()
     vad: VadConfig = VadConfig()
     lanes: LanesConfig = LanesConfig()
     limits: LimitsConfig = LimitsConfig()
     rooms: RoomsConfig = RoomsConfig()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether everybody may do everything: there is neither a key nor an issuer of tokens."""
+        return not self.keys.publish and not self.tokens.all_issuers
 
 
 def load(path: Path | None, environment: Mapping[str, str] = {}, flags: Mapping[str, Mapping[str, Any]] = {}) -> Config:
@@ -203,16 +238,29 @@ def _overlay(settings: dict[str, Any], over: Mapping[str, Mapping[str, Any]]) ->
 def _check(config: Config) -> None:
     if any(not key for key in (*config.keys.publish, *config.keys.watch)):
         raise ConfigError("keys: an empty key is no key")
-    if not config.keys.publish and not is_loopback(config.server.host):
+    _check_tokens(config)
+    if config.is_open and not is_loopback(config.server.host):
         raise ConfigError(
             f"server.host: {config.server.host} can be reached from other machines; set keys.publish first"
         )
-    if config.keys.watch and not config.keys.publish:
+    if config.keys.watch and config.is_open:
         raise ConfigError("keys.watch: without keys.publish everybody may watch and publish; set keys.publish as well")
-    if config.server.origins and not config.keys.publish:
+    if config.server.origins and config.is_open:
         raise ConfigError("server.origins: without keys only pages of this machine may watch; set keys.publish as well")
     if config.vad.release > config.vad.onset:
         raise ConfigError("vad.release: must not be above vad.onset")
+
+
+def _check_tokens(config: Config) -> None:
+    tokens = config.tokens
+    if bool(tokens.livekit_api_key) != bool(tokens.livekit_api_secret):
+        raise ConfigError("tokens: livekit_api_key and livekit_api_secret go together")
+    for issuer in tokens.all_issuers:
+        if bool(issuer.secret) == bool(issuer.public_key_file):
+            raise ConfigError(f"tokens.issuers: {issuer.issuer} needs either a secret or a public_key_file")
+        if issuer.secret and len(issuer.secret.encode()) < _SECRET_BYTES and not is_loopback(config.server.host):
+            short = f"the secret of {issuer.issuer} has under {_SECRET_BYTES} bytes"
+            raise ConfigError(f"tokens: {short}; who has a token could find it out")
 
 
 def is_loopback(host: str) -> bool:

@@ -91,6 +91,10 @@ def test_the_environment_sets_every_kind_of_setting(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ('[tokens]\nlivekit_api_key = "k"\n', "tokens"),
+        ('[tokens]\nissuers = [{issuer = "i"}]\n', "tokens.issuers: i needs"),
+        ('[tokens]\nissuers = [{issuer = "i", secret = "s", public_key_file = "f"}]\n', "tokens.issuers: i needs"),
+        ('[tokens]\nissuers = [{issuer = "", secret = "s"}]\n', "tokens.issuers"),
         ("[srever]\nport = 1\n", "srever"),
         ("[server]\nprot = 1\n", "prot"),
         ('[server]\nport = "many"\n', "server.port"),
@@ -179,3 +183,18 @@ def test_origins_are_those_of_pages_and_need_keys() -> None:
 @pytest.mark.parametrize("origin", ["meet.example.org", "https://meet.example.org/", "https://", "", "ftp://x", "null"])
 def test_what_is_no_origin_is_refused_by_name(origin: str) -> None:
     assert "server.origins" in refusal(flags={"server": {"origins": [origin]}, "keys": {"publish": ["p"]}})
+
+
+def test_a_server_with_an_issuer_of_tokens_is_not_open() -> None:
+    environment = {"CAPTIONS_TOKENS_LIVEKIT_API_KEY": "k", "CAPTIONS_TOKENS_LIVEKIT_API_SECRET": "s" * 32}
+    config = load(None, environment, {"server": {"host": "0.0.0.0"}, "keys": {"watch": ["w"]}})
+    assert not config.is_open
+    assert load(None).is_open
+
+
+def test_a_secret_that_can_be_guessed_is_for_trying_things_out_on_ones_own_machine() -> None:
+    tokens = {"livekit_api_key": "devkey", "livekit_api_secret": "a short secret"}
+    assert not load(None, {}, {"tokens": tokens}).is_open
+    message = refusal(flags={"tokens": tokens, "server": {"host": "0.0.0.0"}})
+    assert message.startswith("tokens: the secret of devkey has under 32 bytes")
+    assert "a short secret" not in message

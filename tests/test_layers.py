@@ -20,6 +20,7 @@ IMPORTERS = {
     "moonshine_voice": {"models/moonshine.py", "cli/demo.py", "server/pages.py"},
     "sounddevice": {"cli/mic.py"},
     "prometheus_client": {"metrics.py"},
+    "jwt": {"server/tokens.py"},
     "msgpack": set[str](),
 }
 """Who may import what; nobody need."""

@@ -19,6 +19,7 @@ CARRIERS = [
     "soxr",
     "av",
     "onnxruntime",
+    "cryptography",
 ]
 
 

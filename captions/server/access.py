@@ -1,63 +1,49 @@
-"""Who may do what: the key that a request carries, and what it grants."""
+"""Who may do what: the key or token that a request carries, and what it grants."""
 
 from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import Flag, auto
+from hashlib import sha256
 
-from captions.config import KeysConfig
+from captions.config import Config
+from captions.doors.grant import ANYTHING, Grant, Right
+from captions.server.tokens import Tokens
 
-__all__ = ["Access", "Grant", "Right", "key_in"]
+__all__ = ["Access", "key_in"]
 
-
-class Right(Flag):
-    """What one may do in a room."""
-
-    WATCH = auto()
-    PUBLISH = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """What somebody may do: `who` it is, as a log may say it, and the `rights` in which `rooms`, None for all."""
-
-    who: str
-    rooms: frozenset[str] | None
-    rights: Right
-
-    def allows(self, right: Right, room: str | None) -> bool:
-        """Whether the right is granted in a room; None stands for one that is named later."""
-        return right in self.rights and (self.rooms is None or room in self.rooms)
-
-
-_ANYBODY = Grant("anybody", None, Right.WATCH | Right.PUBLISH)
-_PUBLISHER = Grant("publisher", None, Right.WATCH | Right.PUBLISH)
-_WATCHER = Grant("watcher", None, Right.WATCH)
+_PUBLISHER = Grant("publisher", Right.WATCH | Right.PUBLISH)
+_WATCHER = Grant("watcher", Right.WATCH)
 
 
 class Access:
-    """The configured keys. Without any, everybody may do everything; the server then listens on loopback only."""
+    """The configured keys and the issuers of tokens. Without any, everybody may do everything.
 
-    def __init__(self, keys: KeysConfig) -> None:
-        self._open = not keys.publish
-        self._grants = [(key.encode(), _PUBLISHER) for key in keys.publish]
-        self._grants += [(key.encode(), _WATCHER) for key in keys.watch]
+    The server then listens on loopback only.
+    """
 
-    def grant(self, key: str) -> Grant | None:
-        """What a key grants, None for nothing. Takes as long for a key that is nearly right as for any other."""
+    def __init__(self, config: Config) -> None:
+        self._open = config.is_open
+        self._tokens = Tokens(config.tokens)
+        self._grants = [(_digest(key), _PUBLISHER) for key in config.keys.publish]
+        self._grants += [(_digest(key), _WATCHER) for key in config.keys.watch]
+
+    def grant(self, key: str, now: float) -> Grant | None:
+        """What a key or a token grants, None for nothing. `now`: seconds since 1970.
+
+        Takes as long for a key that is nearly right as for any other.
+        """
         if self._open:
-            return _ANYBODY
-        given, found = key.encode(), None
+            return ANYTHING
+        given, found = _digest(key), None
         for known, grant in self._grants:
             if hmac.compare_digest(given, known) and found is None:
                 found = grant
-        return found
+        return found or self._tokens.grant(key, now)
 
 
 def key_in(headers: Mapping[str, str], query: Mapping[str, str]) -> str:
-    """The key a request carries: as a bearer token, or in the query where headers cannot be set (browsers).
+    """The key or token a request carries: as a bearer token, or in the query where headers cannot be set (browsers).
 
     Clients of Kyutai's server have their own header and parameter for it.
     """
@@ -65,3 +51,7 @@ def key_in(headers: Mapping[str, str], query: Mapping[str, str]) -> str:
     if scheme.lower() == "bearer":
         return token.strip()
     return headers.get("kyutai-api-key") or query.get("key") or query.get("auth_id") or ""
+
+
+def _digest(key: str) -> bytes:
+    return sha256(key.encode()).digest()

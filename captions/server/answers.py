@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from captions import __version__
 from captions.config import Config
+from captions.doors.grant import NOTHING, Grant
 from captions.doors.service import Service
 from captions.server.access import Access, key_in
 from captions.server.origins import Origins
@@ -15,7 +16,8 @@ from captions.server.routes import Match, Query, match
 
 __all__ = ["Answers"]
 
-_NO_KEY = "a valid key is needed: Authorization: Bearer KEY, or ?key=KEY"
+_NO_KEY = "a key or token that is good for this is needed: Authorization: Bearer KEY, or ?key=KEY"
+"""Said to whoever may not, for whatever reason: who is told which, learns what others may."""
 
 
 class Answers:
@@ -24,35 +26,41 @@ class Answers:
     def __init__(self, config: Config, service: Service) -> None:
         self._limits = config.limits
         self._service = service
-        self._access = Access(config.keys)
+        self._access = Access(config)
         self._origins = Origins(config)
         self._pages = Pages()
 
-    def answer(self, path: str, query: Query, headers: Mapping[str, str], connections: int) -> Page | None:
-        """The answer to a request, or None for a WebSocket that may pass. `connections`: how many are open already."""
+    def answer(self, path: str, query: Query, headers: Mapping[str, str], connections: int, now: float) -> Page | Grant:
+        """The answer to a request, or what a WebSocket may do that may pass.
+
+        `connections`: how many are open already. `now`: seconds since 1970.
+        """
         found = match(path)
         if found is None:
             return self._pages.answer(path, headers.get("If-None-Match", "")) or text(404, "not found")
-        return self._refusal(found, query, headers) or self._plain(found, connections)
+        admitted = self._admit(found, query, headers, now)
+        if isinstance(admitted, Page):
+            return admitted
+        return self._plain(found, connections) or admitted
 
-    def _refusal(self, found: Match, query: Query, headers: Mapping[str, str]) -> Page | None:
-        """Why a request may not pass, if it may not."""
+    def _admit(self, found: Match, query: Query, headers: Mapping[str, str], now: float) -> Page | Grant:
+        """What a request may do, or why it may not pass."""
         route = found.route
-        wrong_page = self._origins.refuse(headers) if route.right is not None else None
+        if route.right is None:
+            return NOTHING
+        wrong_page = self._origins.refuse(headers)
         if wrong_page is not None:
             self._service.metrics.errors.labels(code="forbidden").inc()
             return text(403, wrong_page)
-        if route.check is not None:
-            try:
-                route.check(query)
-            except ValueError as error:
-                return text(400, str(error))
-        if route.right is not None:
-            grant = self._access.grant(key_in(headers, query))
-            if grant is None or not grant.allows(route.right, found.room):
-                self._service.metrics.errors.labels(code="unauthorized").inc()
-                return text(401, _NO_KEY)
-        return None
+        try:
+            asked = found.asked(query)
+        except ValueError as error:
+            return text(400, str(error))
+        grant = self._access.grant(key_in(headers, query), now)
+        if grant is None or not grant.allows(route.right, asked.room, asked.participant):
+            self._service.metrics.errors.labels(code="unauthorized").inc()
+            return text(401, _NO_KEY)
+        return grant
 
     def _plain(self, found: Match, connections: int) -> Page | None:
         """What plain HTTP gets; None lets a WebSocket through."""

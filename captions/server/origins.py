@@ -19,7 +19,7 @@ class Origins:
     """
 
     def __init__(self, config: Config) -> None:
-        self._open = not config.keys.publish
+        self._open = config.is_open
         self._listed = frozenset(origin.lower() for origin in config.server.origins)
 
     def refuse(self, headers: Mapping[str, str]) -> str | None:

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 from urllib.parse import unquote
 
+import msgspec
+
+from captions.doors.grant import Grant, Right
 from captions.doors.kyutai.session import KyutaiSession
 from captions.doors.livekit.session import LivekitSession, parse_query
 from captions.doors.native.connection import NativeConnection
 from captions.doors.service import Service, Write
-from captions.server.access import Right
 from captions.stream.captions import Participant
 
-__all__ = ["ROUTES", "Door", "Match", "PublishingSession", "Query", "Route", "match"]
+__all__ = ["ROUTES", "Asked", "Door", "Match", "PublishingSession", "Query", "Route", "match"]
 
 Query: TypeAlias = Mapping[str, str]
 
@@ -29,7 +31,15 @@ class PublishingSession(Protocol):
     def disconnected(self) -> None: ...
 
 
-Door: TypeAlias = Callable[[Service, Write, Query], PublishingSession]
+Door: TypeAlias = Callable[[Service, Write, Query, Grant], PublishingSession]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request asks to be let into, and as whom; None for what is said later or not at all."""
+
+    room: str | None
+    participant: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +47,16 @@ class Route:
     """One row of the table.
 
     `path`: `{name}` stands for one part of it. `kind` names what serves the route, and labels it in the metrics.
-    `right`: what one has to be granted; None admits anybody. `door` is of routes that are published on. `check` raises
-    `ValueError` over a query that does not say what is needed. `is_track`: each connection is a track, so that none is
-    let in while there are too many; other clients are told so on an open socket.
+    `right`: what one has to be granted; None admits anybody. `door` is of routes that are published on. `asked` reads
+    the room out of the query where it is said there, and raises `ValueError` if it is not. `is_track`: each connection
+    is a track, so that none is let in while there are too many; other clients are told so on an open socket.
     """
 
     path: str
     kind: str
     right: Right | None = None
     door: Door | None = None
-    check: Callable[[Query], object] | None = None
+    asked: Callable[[Query], Asked] | None = None
     is_track: bool = False
 
 
@@ -57,28 +67,45 @@ class Match:
     route: Route
     parts: Mapping[str, str]
 
-    @property
-    def room(self) -> str | None:
-        return self.parts.get("room")
+    def asked(self, query: Query) -> Asked:
+        """What is asked for.
+
+        Raises:
+            ValueError: the query does not say what is needed.
+        """
+        return Asked(self.parts.get("room")) if self.route.asked is None else self.route.asked(query)
 
 
-def _native(service: Service, write: Write, _query: Query) -> PublishingSession:
-    return NativeConnection(service, write)
+def _native(service: Service, write: Write, _query: Query, grant: Grant) -> PublishingSession:
+    return NativeConnection(service, write, grant)
 
 
-def _kyutai(service: Service, write: Write, query: Query) -> PublishingSession:
+def _kyutai(service: Service, write: Write, query: Query, grant: Grant) -> PublishingSession:
     who = Participant(id=query.get("participant") or service.new_id(), name=query.get("name", ""))
-    return KyutaiSession(service, write, who, query.get("room"))
+    return KyutaiSession(service, write, grant.speaks_as or who, query.get("room"))
 
 
-def _livekit(service: Service, _write: Write, query: Query) -> PublishingSession:
-    return LivekitSession(service, parse_query(query))
+def _asked_of_kyutai(query: Query) -> Asked:
+    """Without a room the captions are private: no grant for certain rooms is good for that, as no room is called ""."""
+    return Asked(query.get("room", ""), query.get("participant") or None)
+
+
+def _livekit(service: Service, _write: Write, query: Query, grant: Grant) -> PublishingSession:
+    egress, who = parse_query(query), grant.speaks_as
+    return LivekitSession(
+        service, egress if who is None else msgspec.structs.replace(egress, participant=who.id, name=who.name)
+    )
+
+
+def _asked_of_livekit(query: Query) -> Asked:
+    egress = parse_query(query)
+    return Asked(egress.room, egress.participant)
 
 
 ROUTES = (
     Route("/v1/stream", "native", Right.PUBLISH, _native),
-    Route("/api/asr-streaming", "kyutai", Right.PUBLISH, _kyutai, is_track=True),
-    Route("/v1/livekit", "livekit", Right.PUBLISH, _livekit, check=parse_query, is_track=True),
+    Route("/api/asr-streaming", "kyutai", Right.PUBLISH, _kyutai, _asked_of_kyutai, is_track=True),
+    Route("/v1/livekit", "livekit", Right.PUBLISH, _livekit, _asked_of_livekit, is_track=True),
     Route("/v1/rooms/{room}/captions", "watch", Right.WATCH),
     Route("/v1/rooms/{room}/transcript.{form}", "transcript", Right.WATCH),
     Route("/healthz", "health"),

@@ -23,6 +23,7 @@ from websockets.protocol import State
 from websockets.typing import Subprotocol
 
 from captions.config import Config
+from captions.doors.grant import NOTHING, Grant
 from captions.doors.native import messages as native
 from captions.doors.service import Service
 from captions.engine.engine import Engine, EngineCensus
@@ -62,7 +63,12 @@ class Census:
 
 
 class _Connection(ServerConnection):
-    """Lets plain HTTP answers out whole: websockets aborts after one, with what the socket has not taken yet."""
+    """Knows what it may do, once it is let in.
+
+    Lets plain HTTP answers out whole: websockets aborts after one, with what the socket has not taken yet.
+    """
+
+    grant: Grant = NOTHING
 
     async def handshake(self, *args: Any, **kwargs: Any) -> None:
         await super().handshake(*args, **kwargs)
@@ -74,12 +80,20 @@ class _Connection(ServerConnection):
 class Server:
     """One captions server. Call `run`, or `start` and `stop`; the model must be loaded, `start` warms it up.
 
-    `clock` is the monotonic one that every moment is read off. `rooms` may be published into by who has no audio.
+    `clock` is the monotonic one that every moment is read off; `wall_clock` the one that tokens go by, in seconds since
+    1970. `rooms` may be published into by who has no audio.
     """
 
-    def __init__(self, config: Config, model: Model, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        config: Config,
+        model: Model,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
         self._config = config
         self._clock = clock
+        self._wall_clock = wall_clock
         self._metrics = Metrics()
         self._engine = Engine(model, config, self._metrics, clock)
         self.rooms = Rooms(config.rooms, config.limits.watchers_per_room)
@@ -179,6 +193,8 @@ class Server:
         assert request is not None
         found = match(urlsplit(request.path).path)
         assert found is not None
+        assert isinstance(connection, _Connection)
+        grant = connection.grant
         kind = found.route.kind
         gauge = self._metrics.connections.labels(route=kind)
         gauge.inc()
@@ -190,7 +206,7 @@ class Server:
         writer = asyncio.create_task(outbox.run())
         try:
             if found.route.door is not None:
-                await self._publish(connection, found.route.door(self._service, outbox.send, _query(request)))
+                await self._publish(connection, found.route.door(self._service, outbox.send, _query(request), grant))
             else:
                 await self._watch(connection, found.parts["room"], outbox)
         except ConnectionClosed:
@@ -231,10 +247,15 @@ class Server:
         log.warning("dropped a slow reader", extra={"route": kind})
         connection.transport.abort()
 
-    def _process_request(self, _connection: ServerConnection, request: Request) -> Response | None:
+    def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
         """Answer plain HTTP, refuse what may not pass, let WebSockets through."""
-        page = self._answers.answer(urlsplit(request.path).path, _query(request), request.headers, len(self._outboxes))
-        return _response(page) if page is not None else None
+        assert isinstance(connection, _Connection)
+        path, query = urlsplit(request.path).path, _query(request)
+        answer = self._answers.answer(path, query, request.headers, len(self._outboxes), self._wall_clock())
+        if isinstance(answer, Page):
+            return _response(answer)
+        connection.grant = answer
+        return None
 
     async def _keep_house(self) -> None:
         opened = 0

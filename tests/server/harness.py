@@ -111,7 +111,10 @@ class Served:
 
 @asynccontextmanager
 async def serving(
-    model: Model | None = None, clock: Callable[[], float] = time.monotonic, **settings: dict[str, Any]
+    model: Model | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    wall_clock: Callable[[], float] = time.time,
+    **settings: dict[str, Any],
 ) -> AsyncIterator[Served]:
     """A warm server with the scripted model, or another. Settings by section, as in config.toml.
 
@@ -119,7 +122,7 @@ async def serving(
     """
     settings["server"] = {"port": 0, "drain_s": PATIENCE_S} | settings.get("server", {})
     settings["limits"] = {"resume_s": 0.0} | settings.get("limits", {})
-    server = Server(load(None, {}, settings), model or ScriptedModel(lanes=4), clock)
+    server = Server(load(None, {}, settings), model or ScriptedModel(lanes=4), clock, wall_clock)
     await server.start()
     try:
         yield Served(server)

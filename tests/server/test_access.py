@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from captions.config import KeysConfig
-from captions.server.access import Access, Grant, Right, key_in
+from captions.config import Config, KeysConfig
+from captions.doors.grant import ANYTHING, Grant, Right
+from captions.server.access import Access, key_in
+from captions.stream.captions import Participant
 
 BOTH = Right.WATCH | Right.PUBLISH
+NOW = 1_700_000_000.0
+
+
+def granted(keys: KeysConfig, key: str) -> Grant | None:
+    return Access(Config(keys=keys)).grant(key, NOW)
 
 
 def test_without_keys_anybody_may_do_anything() -> None:
-    assert Access(KeysConfig()).grant("") == Grant("anybody", None, BOTH)
+    assert granted(KeysConfig(), "") == ANYTHING
+    assert ANYTHING.allows(BOTH, "any", "whoever")
 
 
 @pytest.mark.parametrize(
@@ -27,31 +35,52 @@ def test_without_keys_anybody_may_do_anything() -> None:
     ],
 )
 def test_a_key_grants_what_it_was_configured_for(key: str, rights: Right | None) -> None:
-    grant = Access(KeysConfig(publish=("pub-1", "pub-2"), watch=("see",))).grant(key)
+    grant = granted(KeysConfig(publish=("pub-1", "pub-2"), watch=("see",)), key)
     assert (grant.rights if grant is not None else None) == rights
 
 
 def test_a_key_that_is_in_both_lists_may_publish() -> None:
-    grant = Access(KeysConfig(publish=("k",), watch=("k",))).grant("k")
+    grant = granted(KeysConfig(publish=("k",), watch=("k",)), "k")
     assert grant is not None
     assert grant.rights == BOTH
 
 
 @pytest.mark.parametrize(
-    ("rooms", "right", "room", "allowed"),
+    ("limits", "right", "room", "allowed"),
     [
-        (None, Right.WATCH, "any", True),
-        (None, Right.WATCH, None, True),
-        (None, Right.PUBLISH, "any", False),
-        (frozenset({"daily"}), Right.WATCH, "daily", True),
-        (frozenset({"daily"}), Right.WATCH, "weekly", False),
-        (frozenset({"daily"}), Right.WATCH, None, False),
+        ({}, Right.WATCH, "any", True),
+        ({}, Right.WATCH, None, True),
+        ({}, Right.PUBLISH, "any", False),
+        ({"room": "daily"}, Right.WATCH, "daily", True),
+        ({"room": "daily"}, Right.WATCH, "daily-2", False),
+        ({"room": "daily"}, Right.WATCH, "", False),
+        ({"room": "daily"}, Right.WATCH, None, True),
+        ({"prefix": "team-"}, Right.WATCH, "team-daily", True),
+        ({"prefix": "team-"}, Right.WATCH, "my-team-daily", False),
+        ({"prefix": "team-"}, Right.WATCH, "", False),
+        ({"prefix": "team-"}, Right.WATCH, None, True),
     ],
 )
-def test_a_grant_is_of_rights_in_rooms(
-    rooms: frozenset[str] | None, right: Right, room: str | None, allowed: bool
-) -> None:
-    assert Grant("ada", rooms, Right.WATCH).allows(right, room) == allowed
+def test_a_grant_is_of_rights_in_rooms(limits: dict[str, str], right: Right, room: str | None, allowed: bool) -> None:
+    assert Grant("ada", Right.WATCH, **limits).allows(right, room) == allowed  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("participant", "allowed"), [("ada", True), (None, True), ("bob", False), ("", False)])
+def test_who_is_known_speaks_as_nobody_else(participant: str | None, allowed: bool) -> None:
+    grant = Grant("token", Right.PUBLISH, room="daily", speaks_as=Participant("ada", "Ada"))
+    assert grant.allows(Right.PUBLISH, "daily", participant) == allowed
+
+
+def test_a_grant_goes_on_under_another_of_the_same_person_in_the_same_rooms() -> None:
+    ada = Grant("token", BOTH, room="daily", speaks_as=Participant("ada", "Ada"), ends_at=1.0)
+    assert Grant("token", BOTH, room="daily", speaks_as=Participant("ada"), ends_at=2.0).continues(ada)
+    others = [
+        Grant("token", BOTH, room="weekly", speaks_as=Participant("ada")),
+        Grant("token", BOTH, room="daily", speaks_as=Participant("bob")),
+        Grant("publisher", BOTH, prefix="d"),
+        ANYTHING,
+    ]
+    assert [other.continues(ada) for other in others] == [False] * 4
 
 
 @pytest.mark.parametrize(

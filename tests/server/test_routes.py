@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from captions.server.access import Right
-from captions.server.routes import ROUTES, match
+from captions.doors.grant import Right
+from captions.server.routes import ROUTES, Asked, match
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,32 @@ from captions.server.routes import ROUTES, match
 def test_a_path_has_its_route_and_names_its_parts(path: str, kind: str, parts: dict[str, str]) -> None:
     found = match(path)
     assert found is not None
-    assert (found.route.kind, found.parts, found.room) == (kind, parts, parts.get("room"))
+    assert (found.route.kind, found.parts) == (kind, parts)
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "asked"),
+    [
+        ("/v1/stream", {"room": "r"}, Asked(None)),
+        ("/v1/rooms/daily/captions", {"room": "r"}, Asked("daily")),
+        ("/v1/rooms/daily/transcript.vtt", {}, Asked("daily")),
+        ("/api/asr-streaming", {}, Asked("")),
+        ("/api/asr-streaming", {"room": "r", "participant": "p"}, Asked("r", "p")),
+        ("/v1/livekit", {"room": "r", "track": "t"}, Asked("r")),
+        ("/v1/livekit", {"room": "r", "track": "t", "participant": "p"}, Asked("r", "p")),
+    ],
+)
+def test_a_request_asks_for_a_room_in_its_path_or_its_query(path: str, query: dict[str, str], asked: Asked) -> None:
+    found = match(path)
+    assert found is not None
+    assert found.asked(query) == asked
+
+
+def test_a_request_that_does_not_say_what_is_needed_is_refused() -> None:
+    found = match("/v1/livekit")
+    assert found is not None
+    with pytest.raises(ValueError, match="room"):
+        found.asked({"track": "t"})
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from captions.doors.grant import Grant
 from captions.doors.native import messages as native
 from captions.doors.native.session import Session
 from captions.doors.service import Service, Write
@@ -18,8 +19,9 @@ class NativeConnection:
     session.
     """
 
-    def __init__(self, service: Service, write: Write) -> None:
+    def __init__(self, service: Service, write: Write, grant: Grant) -> None:
         self._service = service
+        self._grant = grant
         self._write: Write | None = write
         self._session: Session | None = None
 
@@ -31,7 +33,7 @@ class NativeConnection:
         encoding: native.Encoding = "json" if isinstance(payload, str) else "msgpack"
         resume = _resume_in(payload, encoding)
         if resume is None:
-            self._session = Session(self._service, encoding, self._send)
+            self._session = Session(self._service, encoding, self._send, self._grant)
             await self._session.receive(payload)
             return
         try:
@@ -62,7 +64,7 @@ class NativeConnection:
         session = self._service.sessions.get(resume.session)
         if session is None:
             raise native.ProtocolError("not_resumable", "no such session, or not its secret")
-        session.attach(resume, self._send)
+        session.attach(resume, self._send, self._grant)
         return session
 
 

@@ -63,6 +63,7 @@ ErrorCode: TypeAlias = Literal[
     "overloaded",
     "model_failed",
     "not_resumable",
+    "forbidden",
     "draining",
 ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from captions.doors.captioner import TrackError, TrackNews
+from captions.doors.grant import Grant, Right
 from captions.doors.native import messages as native
 from captions.doors.published_track import PublishedTrack
 from captions.doors.resume_log import ResumeLog
@@ -29,8 +30,9 @@ class Session:
     `TrackOwner`.
     """
 
-    def __init__(self, service: Service, encoding: native.Encoding, write: Write) -> None:
+    def __init__(self, service: Service, encoding: native.Encoding, write: Write, grant: Grant) -> None:
         self.id = service.new_id()
+        self._grant = grant
         self._service = service
         self._write: Write | None = write
         self._encoding: native.Encoding = encoding
@@ -85,13 +87,13 @@ class Session:
         if self._detached_at == detached_at:
             self.finish()
 
-    def attach(self, resume: native.Resume, write: Write) -> None:
+    def attach(self, resume: native.Resume, write: Write, grant: Grant) -> None:
         """The client is back: what it has missed is sent again, then the gap in each of its tracks.
 
         Raises:
-            ProtocolError: it does not know the session's secret.
+            ProtocolError: it does not know the session's secret, or may not do what the session began with.
         """
-        if not self._log.knows(resume.secret):
+        if not self._log.knows(resume.secret) or not grant.continues(self._grant):
             raise native.ProtocolError("not_resumable", "no such session, or not its secret")
         for payload in self._log.missed(resume.received):
             write(payload)
@@ -183,6 +185,9 @@ class Session:
 
     def _start(self, start: native.Start) -> None:
         service = self._service
+        wanted = start.participant
+        if not self._grant.allows(Right.PUBLISH, start.room, wanted.id if wanted is not None else None):
+            raise native.ProtocolError("forbidden", "the key or token is not good for this room", start.track)
         if service.draining:
             raise native.ProtocolError("draining", "the server is stopping; try another", start.track)
         if start.track in self._tracks:
@@ -200,7 +205,7 @@ class Session:
             self,
             room=start.room,
             name=start.track,
-            participant=start.participant or native.Participant(id=start.track),
+            participant=self._grant.speaks_as or wanted or native.Participant(id=start.track),
             codec=codec,
             live=start.live,
         )

@@ -507,5 +507,6 @@ def test_the_public_names() -> None:
         "overloaded",
         "model_failed",
         "not_resumable",
+        "forbidden",
         "draining",
     )
