@@ -144,14 +144,14 @@ def ours(folder: Path, frames: Pcm) -> tuple[Tensor, list[int]]:
     model = KyutaiModel(checkpoint, checkpoint.load_tokenizer(), backend)
     model.warm_up()
     heard: list[Tensor] = []
-    encode = backend.mimi.encode
+    encode = backend.encoder.encode
 
     def listen(pcm: Tensor) -> Tensor:
         codes: Tensor = encode(pcm)
-        heard.append(codes[1, :, 0].clone())
+        heard.append(codes[1].clone())
         return codes
 
-    backend.mimi.encode = listen
+    backend.encoder.encode = listen  # type: ignore[method-assign]
     batch = Batch.of(LANES, FRAME_SAMPLES)
     batch.active[:] = True
     tokens = []

@@ -33,6 +33,7 @@ __all__ = ["Figures", "exact", "shape", "small"]
 Figures = dict[str, Any]
 WARM_STEPS = 3
 MIB = 1 << 20
+CPU = torch.device("cpu")
 
 
 class Ours:
@@ -40,14 +41,14 @@ class Ours:
 
     def __init__(self, folder: Path, lanes: int, dtype: str) -> None:
         checkpoint = Checkpoint.find(str(folder))
-        self.backend = TorchBackend(checkpoint, lanes, torch.device("cpu"), dtype_of(dtype))
+        self.backend = TorchBackend(checkpoint, lanes, CPU, dtype_of(dtype, CPU))
         self.model = KyutaiModel(checkpoint, checkpoint.load_tokenizer(), self.backend)
         self.model.warm_up()
         self.batch = Batch.of(lanes, FRAME_SAMPLES)
         self.batch.active[:] = True
         self.times = Times()
         self._step = self.times.timed("step", self.model.step)
-        self.backend.mimi.encode = self.times.timed("mimi", self.backend.mimi.encode)
+        self.backend.encoder.encode = self.times.timed("mimi", self.backend.encoder.encode)  # type: ignore[method-assign]
         self.backend.lm.step = self.times.timed("lm", self.backend.lm.step)  # type: ignore[method-assign]
 
     def step(self, frames: Pcm) -> list[int]:
@@ -62,8 +63,8 @@ class Moshis:
 
     def __init__(self, folder: Path, lanes: int, dtype: str) -> None:
         checkpoint = Checkpoint.find(str(folder))
-        self.mimi = load_mimi(checkpoint, torch.device("cpu"))
-        self.lm = load_lm(checkpoint, torch.device("cpu"), dtype_of(dtype))
+        self.mimi = load_mimi(checkpoint, CPU)
+        self.lm = load_lm(checkpoint, CPU, dtype_of(dtype, CPU))
         self.generator = LMGen(self.lm, use_sampling=False, temp=0.0, temp_text=0.0, support_out_of_sync=True)
         self.mimi.streaming_forever(lanes)
         self.generator.streaming_forever(lanes)

@@ -9,25 +9,33 @@ from pathlib import Path
 from captions.config import ModelConfig
 from captions.models.model import Model, ModelError
 
-__all__ = ["DIGITS", "KYUTAI", "load", "resolve"]
+__all__ = ["DIGITS", "KYUTAI", "KYUTAI_LANES_CPU", "load", "resolve"]
 
 KYUTAI = "kyutai/stt-1b-en_fr-candle"
 DIGITS = Path(__file__).parent / "digits"
 MOONSHINE_LANES_PER_CORE = 2
 KYUTAI_LANES = 64
 KYUTAI_LANES_CPU = 8
-_NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 
 
-def has_gpu() -> bool:
-    """Whether this machine has an NVIDIA GPU with a driver."""
-    return _NVIDIA_DRIVER.exists()
+def has_gpu(device: str = "auto") -> bool:
+    """Whether Kyutai's model would run on an NVIDIA GPU here, with `device` as model.device says it.
+
+    PyTorch is asked, because it is what must find the GPU: it may be a build for CPUs, and Windows' Linux has a GPU
+    without the driver's usual files. False without the Kyutai extra.
+    """
+    if device.partition(":")[0] not in {"auto", "cuda"} or find_spec("moshi") is None:
+        return False
+    from captions.models.kyutai.torch_backend.loading import device_of
+
+    found: str = device_of("auto").type
+    return found == "cuda"
 
 
-def resolve(name: str) -> str:
+def resolve(name: str, device: str = "auto") -> str:
     """What "auto" and "digits" stand for on this machine: "moonshine", a name on the model hub, or a folder."""
     if name == "auto":
-        return KYUTAI if has_gpu() and find_spec("moshi") is not None else "moonshine"
+        return KYUTAI if has_gpu(device) else "moonshine"
     return str(DIGITS) if name == "digits" else name
 
 
@@ -37,7 +45,7 @@ def load(config: ModelConfig) -> Model:
     Raises:
         ModelError: it is not there, does not fit, or what it needs is not installed.
     """
-    name = resolve(config.name)
+    name = resolve(config.name, config.device)
     if name == "moonshine":
         from captions.models.moonshine import MoonshineModel
 
@@ -49,7 +57,8 @@ def load(config: ModelConfig) -> Model:
     from captions.models.kyutai.torch_backend.backend import TorchBackend
     from captions.models.kyutai.torch_backend.loading import device_of, dtype_of
 
-    device, dtype = device_of(config.device), dtype_of(config.dtype)
-    lanes = config.lanes or (KYUTAI_LANES if has_gpu() else KYUTAI_LANES_CPU)
+    device = device_of(config.device)
+    dtype = dtype_of(config.dtype, device)
+    lanes = config.lanes or (KYUTAI_LANES if device.type == "cuda" else KYUTAI_LANES_CPU)
     checkpoint = Checkpoint.find(name)
     return KyutaiModel(checkpoint, checkpoint.load_tokenizer(), TorchBackend(checkpoint, lanes, device, dtype))

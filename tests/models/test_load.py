@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+import torch
 
 from captions.config import ModelConfig
 from captions.models import load as loading
-from captions.models.load import DIGITS, KYUTAI, load, resolve
+from captions.models.load import DIGITS, KYUTAI, KYUTAI_LANES_CPU, load, resolve
 from captions.models.model import ModelError
 from captions.models.moonshine import MoonshineModel
 
 
 @pytest.fixture
-def without_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "_NVIDIA_DRIVER", tmp_path / "missing")
+def without_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
 
 
 @pytest.fixture
-def with_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "version").touch()
-    monkeypatch.setattr(loading, "_NVIDIA_DRIVER", tmp_path / "version")
+def with_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
 
 
 @pytest.fixture
@@ -35,9 +34,22 @@ def test_auto_is_moonshine_without_a_gpu() -> None:
 
 
 @pytest.mark.usefixtures("with_gpu")
-def test_auto_is_kyutais_where_there_is_a_gpu_and_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "find_spec", lambda name: object())
+def test_auto_is_kyutais_where_there_is_a_gpu_and_the_extra() -> None:
     assert resolve("auto") == KYUTAI == "kyutai/stt-1b-en_fr-candle"
+
+
+@pytest.mark.usefixtures("with_gpu")
+def test_auto_follows_the_device_that_the_config_names() -> None:
+    assert [resolve("auto", device) for device in ("cpu", "cuda:1")] == ["moonshine", KYUTAI]
+
+
+@pytest.mark.usefixtures("without_gpu")
+def test_lanes_follow_the_device_that_is_used() -> None:
+    model = load(ModelConfig(name="digits"))
+    try:
+        assert model.info.lanes == KYUTAI_LANES_CPU
+    finally:
+        model.close()
 
 
 @pytest.mark.usefixtures("with_gpu", "without_moshi")

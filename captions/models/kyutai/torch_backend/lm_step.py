@@ -1,9 +1,10 @@
 """One step of Kyutai's language model over all lanes, each at its own place in its own stream.
 
 moshi's own streaming step writes the keys and values with `scatter_`, which in bfloat16 on a CPU copies the whole
-cache, and it attends over the full context of every lane. This step runs the same weights, but it writes in place. On a
-CPU it also leaves out the lanes that have no frame, and the part of the context that a lane has not filled yet. In
-float32 its tokens are moshi's.
+cache, and it attends over the full context of every lane. This step runs the same weights, but it writes in place, and
+it leaves out the part of the context that no lane has filled yet. There are two forms of it. `step_all` has fixed
+shapes and reads nothing back from the device, so that CUDA can capture it. `step` leaves out the lanes that have no
+frame, which suits a CPU. In float32 the tokens of both are moshi's.
 
 The priming step (start tokens, no codes) gives the same for every lane. So it is run once, and a reset copies its keys,
 values and token.
@@ -12,12 +13,12 @@ values and token.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from moshi.models import LMModel
-from moshi.utils.compile import CUDAGraphed
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
@@ -33,11 +34,17 @@ slots that their own windows have. Otherwise each attends in a call of its own.
 """
 
 
+WINDOW_HALVINGS = 3
+"""A step of fixed shapes attends over the whole context, its half, its quarter or its eighth. On a GPU each is a graph
+of its own, and a step takes the smallest that all its lanes fit in.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class _Rows:
     """The lanes of a step. `index` [A]: their numbers; `stepped` [A]: whether the step counts for them.
 
-    `slots`, `positions` [A]: where their keys go in the ring, and their place in the stream. `spans`: the lanes that
+    `positions` [A]: their place in the stream. `slots` [A]: where in the ring their keys go. `spans`: the lanes that
     attend in one call, as rows of the cache, as rows of the batch, and how many slots they look at.
     """
 
@@ -51,11 +58,11 @@ class _Rows:
 class LmStep:
     """The language model of `lanes` lanes. Call `reset` for a lane before its first step.
 
-    With `fixed_shapes` every step runs all lanes over the full context. On CUDA it always does, since the step is
-    captured as a graph on its second call, and a graph has fixed shapes.
+    `windows`: how many places of the context a step of fixed shapes can attend over, in rising order. The last is the
+    whole context.
     """
 
-    def __init__(self, lm: LMModel, lanes: int, fixed_shapes: bool = False) -> None:
+    def __init__(self, lm: LMModel, lanes: int) -> None:
         self._lm = lm
         self._layers = list(lm.transformer.layers)
         self._lanes = lanes
@@ -66,20 +73,18 @@ class LmStep:
         device, dtype = lm.device, lm.dtype
         shape = (len(self._layers), 2, lanes, self._heads, self._context, self._head_dim)
         self._cache = torch.zeros(shape, dtype=dtype, device=device)
-        # Added to the scores: 0 for the slots that a lane has filled, minus infinity for the others.
-        self._mask = torch.full((lanes, 1, 1, self._context), -math.inf, device=device)
+        self.windows = tuple(self._context >> halvings for halvings in range(WINDOW_HALVINGS, -1, -1))
+        self._slot_numbers = torch.arange(self._context, device=device)
         self._offsets = torch.zeros(lanes, dtype=torch.long, device=device)
         self._offsets_host = np.zeros(lanes, np.int64)
         self._last_token = torch.zeros(lanes, dtype=torch.long, device=device)
         self._all = torch.arange(lanes, device=device)
-        self._said = torch.zeros(lanes, 1 + len(lm.extra_heads))
+        self._said = torch.zeros(lanes, 1 + len(lm.extra_heads), device=device)
         self._frequencies: Tensor | None = None
         if attention.rope is not None:
             halves = torch.arange(self._head_dim // 2, device=device, dtype=torch.float32)
             self._frequencies = torch.exp(halves * (-math.log(attention.rope.max_period) * 2 / self._head_dim))
         self._pause_weight = torch.cat([head.weight for head in lm.extra_heads]) if lm.extra_heads else None
-        self._fixed_shapes = fixed_shapes or device.type != "cpu"
-        self._graphed = CUDAGraphed(self._step_all, disable=device.type != "cuda")
         self._start_cache, self._start_token = self._prime()
 
     @property
@@ -88,49 +93,62 @@ class LmStep:
         size: int = self._cache.nbytes
         return size
 
-    def reset(self, lanes: list[int]) -> None:
-        """Bring `lanes` to where the priming step leaves them."""
-        index = torch.tensor(lanes, device=self._all.device)
-        self._cache[:, :, index, :, 0] = self._start_cache
-        self._mask[index] = -math.inf
-        self._mask[index, :, :, 0] = 0.0
-        self._offsets[index] = 1
-        self._offsets_host[lanes] = 1
-        self._last_token[index] = self._start_token
+    def kept(self) -> list[Tensor]:
+        """All tensors that live from step to step."""
+        return [self._cache, self._offsets, self._last_token]
 
-    def fill_context(self) -> None:
-        """Leave every lane as if its whole context were full, the state that costs most; for measurements."""
+    def reset(self, chosen: Tensor) -> None:
+        """Bring the lanes where `chosen` [B] to where the priming step leaves them. Call `count_reset` with it."""
+        first = self._cache[:, :, :, :, 0]
+        first.copy_(torch.where(chosen[:, None, None], self._start_cache, first))
+        self._offsets.masked_fill_(chosen, 1)
+        self._last_token.copy_(torch.where(chosen, self._start_token, self._last_token))
+
+    def count_reset(self, lanes: Sequence[int]) -> None:
+        """The host's part of `reset`, which a captured graph does not run: how far each lane has come."""
+        self._offsets_host[list(lanes)] = 1
+
+    def fill_context(self, places: int | None = None) -> None:
+        """Leave every lane as if it had heard `places` frames, by default the whole context; for measurements."""
+        places = self._context if places is None else places
         with torch.inference_mode():
-            self._mask.zero_()
-            self._offsets.fill_(self._context)
-        self._offsets_host[:] = self._context
+            self._offsets.fill_(places)
+        self._offsets_host[:] = places
 
-    def step(self, codes: Tensor, active: Tensor, active_host: NDArray[np.bool_]) -> Tensor:
-        """One step of the lanes where `active`.
+    def window(self, active: NDArray[np.bool_]) -> int:
+        """The smallest of `windows` that holds what each lane where `active` [B] attends over in its next step."""
+        longest = min(int(self._offsets_host[active].max()) + 1, self._context)
+        smallest: int = next(window for window in self.windows if window >= longest)
+        return smallest
+
+    def step(self, codes: Tensor, active: NDArray[np.bool_]) -> Tensor:
+        """One step of the lanes where `active` [B], the others left out.
 
         Args:
             codes: [B, K] of Mimi for this frame; rows of other lanes may hold anything that is a code.
-            active, active_host: [B], the same on the model's device and in numpy.
 
         Returns:
             [B, 1 + H] float32: the token, then the probability of each pause head. Rows are valid until the next step,
             and for active lanes only.
         """
-        if self._fixed_shapes:
-            said: Tensor = self._graphed(codes, active)
-        else:
-            lanes = np.flatnonzero(active_host)
-            rows = self._rows(lanes)
-            said = self._said
-            said[rows.index] = self._run(codes[rows.index], rows)
-            self._offsets_host[lanes] += 1
-        return said
+        lanes = np.flatnonzero(active)
+        rows = self._rows(lanes)
+        self._said[rows.index] = self._run(codes[rows.index], rows)
+        self.count_step(active)
+        return self._said
 
-    def _step_all(self, codes: Tensor, active: Tensor) -> Tensor:
-        """All lanes with fixed shapes. A lane that is not active writes to the slot that its next step overwrites."""
-        span = (slice(0, self._lanes), slice(0, self._lanes), self._context)
+    def step_all(self, codes: Tensor, active: Tensor, window: int) -> Tensor:
+        """As `step`, with fixed shapes: all lanes over `window` places. `active` [B] is on the model's device.
+
+        A lane that is not active writes to the slot that its next step overwrites. Call `count_step` with it.
+        """
+        span = (slice(0, self._lanes), slice(0, self._lanes), window)
         rows = _Rows(self._all, active, self._offsets % self._context, self._offsets, [span])
         return self._run(codes, rows)
+
+    def count_step(self, active: NDArray[np.bool_]) -> None:
+        """The host's part of `step_all`, which a captured graph does not run."""
+        self._offsets_host[active] += 1
 
     def _rows(self, lanes: NDArray[np.intp]) -> _Rows:
         """The lanes with a frame, grouped so that few empty slots are read."""
@@ -149,11 +167,6 @@ class LmStep:
 
     def _run(self, codes: Tensor, rows: _Rows) -> Tensor:
         """The step itself: codes [A, K] in, [A, 1 + H] out; moves the rows' state on."""
-        mask = self._mask[:, 0, 0]
-        if rows.stepped is None:
-            mask[rows.index, rows.slots] = 0.0
-        else:
-            mask[rows.index, rows.slots] = mask[rows.index, rows.slots].masked_fill(rows.stepped, 0.0)
         token, pauses = self._forward(codes, self._last_token[rows.index], rows)
         if rows.stepped is None:
             self._last_token[rows.index] = token
@@ -197,7 +210,8 @@ class LmStep:
             # Keys times query rather than query times keys: oneDNN copies a strided right-hand side first.
             scores = torch.bmm(keys[lanes, :, :window].flatten(0, 1), query[batch].reshape(-1, self._head_dim, 1))
             scores = scores.float().mul_(self._head_dim**-0.5).view(-1, self._heads, 1, window)
-            weights = torch.softmax(scores.add_(self._mask[lanes, :, :, :window]), -1).to(x.dtype)
+            empty = self._slot_numbers[:window] > rows.positions[batch, None]
+            weights = torch.softmax(scores.masked_fill_(empty[:, None, None], -math.inf), -1).to(x.dtype)
             product = torch.bmm(weights.view(-1, 1, window), values[lanes, :, :window].flatten(0, 1))
             mixed[batch] = product.view(-1, self._heads, self._head_dim)
         out: Tensor = attention.out_projs[0](mixed.view(count, 1, -1))

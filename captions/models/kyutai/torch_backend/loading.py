@@ -11,22 +11,30 @@ from captions.models.model import ModelError
 
 __all__ = ["device_of", "dtype_of", "load_encoder", "load_lm", "load_mimi"]
 
-DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
+DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
+
+BFLOAT16_CAPABILITY = 8
+"""The first generation of GPUs (Ampere) that computes in bfloat16; a T4 (7.5) and a V100 (7.0) do not."""
 
 
-def dtype_of(name: str) -> torch.dtype:
-    """The configured dtype of the language model; Mimi is always float32.
+def dtype_of(name: str, device: torch.device) -> torch.dtype:
+    """The configured dtype of the language model on `device`; Mimi is always float32.
 
     Raises:
-        ModelError: it is not one of `DTYPES`.
+        ModelError: it is not one of `DTYPES`, or the device does not compute in it.
     """
     if name not in DTYPES:
         raise ModelError(f"model.dtype: {name!r} is not one of {', '.join(DTYPES)}")
+    if name == "bfloat16" and device.type == "cuda":
+        generation, _ = torch.cuda.get_device_capability(device)
+        if generation < BFLOAT16_CAPABILITY:
+            gpu = torch.cuda.get_device_name(device)
+            raise ModelError(f"model.dtype: {gpu} does not compute in bfloat16; use float16 or float32")
     return DTYPES[name]
 
 
 def device_of(name: str) -> torch.device:
-    """The configured device: "cuda", "cuda:1", "cpu", or "auto", which takes a GPU if there is one.
+    """The configured device: "cuda" (the first GPU), "cuda:1", "cpu", or "auto", which takes a GPU if there is one.
 
     Raises:
         ModelError: it is no such device, or this machine has none.
@@ -39,7 +47,7 @@ def device_of(name: str) -> torch.device:
         raise ModelError(f"model.device: {name!r} is not supported; use cpu, cuda or cuda:0")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ModelError(f"model.device: there is no NVIDIA GPU {device} that this PyTorch can use")
-    return device
+    return torch.device("cuda", device.index or 0) if device.type == "cuda" else device
 
 
 def load_lm(checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype) -> LMModel:

@@ -107,16 +107,27 @@ def test_closing_leaves_no_word_open(small_checkpoint: Path) -> None:
 def test_the_caches_on_paper_are_those_in_memory(small_checkpoint: Path) -> None:
     memory = memory_of(LM_SMALL, MIMI_SMALL, weights=0, bytes_per_value=4)
     backend = make(small_checkpoint)
-    states = backend.mimi.get_streaming_state().values()
-    kept = [getattr(state, "kv_cache", None) for state in states]
-    convolutions = [getattr(state, "previous", None) for state in states]
-    mimi = sum(cache.cache.nbytes for cache in kept if cache is not None)
-    mimi += sum(previous.nbytes for previous in convolutions if previous is not None)
     assert backend.lm.cache_bytes == LANES * memory.lm_lane
-    assert mimi == LANES * memory.mimi_lane
+    assert backend.encoder.cache_bytes == LANES * memory.mimi_lane
 
 
 @pytest.mark.gpu
 def test_more_lanes_than_the_gpu_holds(small_checkpoint: Path) -> None:
     with pytest.raises(ModelError, match=r"GiB of GPU memory and .* GiB are free: lower model.lanes"):
         TorchBackend(Checkpoint.find(str(small_checkpoint)), 100_000_000, torch.device("cuda"), torch.float32)
+
+
+@pytest.mark.gpu
+def test_nothing_is_allocated_or_captured_after_warm_up(small_checkpoint: Path) -> None:
+    device = torch.device("cuda:0")
+    backend = TorchBackend(Checkpoint.find(str(small_checkpoint)), LANES, device, torch.bfloat16)
+    backend.warm_up()
+    before = torch.cuda.memory_stats(device)["allocation.all.allocated"]
+    backend.reset([0, 2])
+    for number, frame in enumerate(noise(40)):
+        active = (number + 1 >> np.arange(LANES)) & 1 == 1
+        if active.any():
+            backend.step(np.tile(frame, (LANES, 1)), active)
+        if number % 5 == 0:
+            backend.reset([number % LANES])
+    assert torch.cuda.memory_stats(device)["allocation.all.allocated"] == before

@@ -60,9 +60,9 @@ def test_weights_of_another_shape(folder: Path, configure: Callable[..., None]) 
 
 
 def test_an_unknown_dtype() -> None:
-    assert dtype_of("bfloat16") == torch.bfloat16
-    with pytest.raises(ModelError, match=r"model\.dtype: 'int3' is not one of bfloat16, float32"):
-        dtype_of("int3")
+    assert dtype_of("bfloat16", CPU) == torch.bfloat16
+    with pytest.raises(ModelError, match=r"model\.dtype: 'int3' is not one of bfloat16, float16, float32"):
+        dtype_of("int3", CPU)
 
 
 @pytest.mark.parametrize("device", ["toaster", "meta"])
@@ -76,3 +76,11 @@ def test_no_gpu() -> None:
     assert device_of("auto") == CPU
     with pytest.raises(ModelError, match="there is no NVIDIA GPU cuda that this PyTorch can use"):
         device_of("cuda")
+
+
+def test_a_gpu_without_bfloat16_is_told_what_to_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Tesla T4")
+    with pytest.raises(ModelError, match=r"Tesla T4 does not compute in bfloat16; use float16 or float32"):
+        dtype_of("bfloat16", torch.device("cuda:0"))
+    assert dtype_of("float16", torch.device("cuda:0")) == torch.float16
