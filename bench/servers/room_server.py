@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from types import TracebackType
 
-from captions.config import Config, KeysConfig, RoomsConfig, ServerConfig
+from captions.config import Config, KeysConfig, RoomsConfig, ServerConfig, TokensConfig
 from captions.doors.native.messages import Segment
 from captions.models.scripted import ScriptedModel
 from captions.server.server import Server
@@ -17,8 +18,15 @@ class RoomServer:
     """Use as an async context manager; `publish` reaches a room's watchers as the segments of its tracks do."""
 
     def __init__(
-        self, keys: KeysConfig | None = None, rooms: RoomsConfig | None = None, origins: tuple[str, ...] = ()
+        self,
+        keys: KeysConfig | None = None,
+        rooms: RoomsConfig | None = None,
+        origins: tuple[str, ...] = (),
+        tokens: TokensConfig | None = None,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
+        self._tokens = tokens or TokensConfig()
+        self._wall_clock = wall_clock
         self._keys = keys or KeysConfig()
         self._origins = origins
         self._rooms = rooms or RoomsConfig()
@@ -40,7 +48,8 @@ class RoomServer:
     async def start(self) -> None:
         """Start, on the port of before if it was started before; it then knows nothing of what was."""
         server = ServerConfig(host="localhost", port=self._port, drain_s=0.0, origins=self._origins)
-        self._server = Server(Config(server=server, keys=self._keys, rooms=self._rooms), ScriptedModel(lanes=1))
+        config = Config(server=server, keys=self._keys, tokens=self._tokens, rooms=self._rooms)
+        self._server = Server(config, ScriptedModel(lanes=1), wall_clock=self._wall_clock)
         await self._server.start()
         self._port = self._server.port
 

@@ -1,29 +1,41 @@
 /** The captions of one room as the server sends them, for as long as one watches. */
 
-import { Socket, socketUrl } from "./socket.js";
+import { protocolsFor, Socket, socketUrl } from "./socket.js";
+import { endOf } from "./token.js";
 
 /** The server begins with the room's recent history, and no mark stands at its end. */
 const BACKLOG_MS = 500;
+/** How the server closes when a token ends. */
+const TOKEN_ENDED = 4401;
 
 /**
  * `on.segment(segment, backlog)`: a revision; `backlog` is true for those that may be from before we watched.
- * `on.state(state, gap)`: "connecting", "refused" while it never was open, "open" or "lost"; `gap` is set on coming back:
- * {from, to} in ms since 1970.
+ * `on.state(state, gap)`: "connecting", "refused" while it never was open, "open", "lost" or "ended": the
+ * token is no longer good, and a new `token` is needed. `gap` is set on coming back: {from, to} in ms since 1970.
  */
 export class Feed {
   #socket;
   #on;
+  #token;
+  #offered = null;
   #openedAt = 0;
   #lostAt = 0;
 
-  constructor(base, room, key, on) {
+  constructor(base, room, token, on) {
     const route = `v1/rooms/${encodeURIComponent(room)}/captions`;
     this.#on = on;
-    this.#socket = new Socket(() => socketUrl(base, route, key), [], {
+    this.#token = token;
+    this.#socket = new Socket(socketUrl(base, route), () => protocolsFor((this.#offered = this.#token)), {
       open: () => this.#opened(),
       message: (data) => this.#message(data),
-      lost: () => this.#lost(),
+      lost: (code) => this.#lost(code),
     });
+  }
+
+  /** A key or token for the next connection; an open one stays until its own has ended. */
+  set token(token) {
+    this.#token = token;
+    this.#socket.retry();
   }
 
   open() {
@@ -42,9 +54,12 @@ export class Feed {
     this.#on.state("open", gap);
   }
 
-  #lost() {
+  #lost(code) {
     this.#lostAt ||= Date.now();
-    this.#on.state(this.#openedAt ? "lost" : "refused");
+    const ended = code === TOKEN_ENDED || endOf(this.#offered) <= Date.now();
+    if (!ended) this.#on.state(this.#openedAt ? "lost" : "refused");
+    else if (this.#token === this.#offered) this.#on.state("ended");
+    else this.#socket.retry();
   }
 
   #message(data) {

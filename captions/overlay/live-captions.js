@@ -1,9 +1,10 @@
 /**
  * <live-captions room="…">: the captions of a room.
  *
- * Attributes: `room`; `src`, the server (default: where this module came from); `token`, a watch key; and every option
- * of options.js. Property `options` sets options from a script and wins over attributes; `transcript` is what was said.
- * Events: `segment` ({segment, old}), `old` if it was over before we came; `connection` ({state, gap}).
+ * Attributes: `room`; `src`, the server (default: where this module came from); `token`, a watch key or a room token;
+ * and every option of options.js. Property `options` sets options from a script and wins over attributes; `transcript` is what was said.
+ * Events: `segment` ({segment, old}), `old` if it was over before we came; `connection` ({state, gap});
+ * `tokenneeded` ({room}), once a token has ended: set `token` anew.
  */
 
 import { Feed } from "./feed.js";
@@ -17,15 +18,16 @@ import { speakerOf, Transcript } from "./transcript.js";
 const SERVER = new URL("..", import.meta.url).href;
 const GAP_NOTICE_MS = 6_000;
 const MOST_LOGGED = 50;
-const SOURCE = ["src", "room", "token"];
+const SOURCE = ["src", "room"];
 
 export class LiveCaptions extends HTMLElement {
-  static observedAttributes = [...SOURCE, ...Object.keys(OPTIONS)];
+  static observedAttributes = [...SOURCE, "token", ...Object.keys(OPTIONS)];
 
   transcript = new Transcript();
   #set = {};
   #feed = null;
   #returned = false;
+  #askedAfter = null;
   #noticeTimer = 0;
   #stageRoot = part("div", "stage");
   #notice = part("p", "notice");
@@ -67,6 +69,7 @@ export class LiveCaptions extends HTMLElement {
   attributeChangedCallback(name, before, value) {
     if (!this.isConnected || before === value) return;
     if (SOURCE.includes(name)) this.#watch();
+    else if (name === "token") this.#renew(value);
     else this.#applyOptions();
   }
 
@@ -110,6 +113,11 @@ export class LiveCaptions extends HTMLElement {
     this.#feed.open();
   }
 
+  /** The captions of the same room go on with another token. */
+  #renew(token) {
+    if (this.#feed) this.#feed.token = token;
+  }
+
   #unwatch() {
     this.#feed?.close();
     this.#feed = null;
@@ -132,11 +140,15 @@ export class LiveCaptions extends HTMLElement {
   }
 
   #state(state, gap) {
-    if (state === "lost") this.#stage.interrupt(performance.now());
+    if (state === "lost" || state === "ended") this.#stage.interrupt(performance.now());
     this.#returned ||= gap !== undefined;
     if (gap) this.#say(gapText(this.#message("gap"), gap), GAP_NOTICE_MS);
     else this.#say(state === "open" ? "" : this.#message(state));
     this.dispatchEvent(new CustomEvent("connection", { detail: { state, gap } }));
+    const token = this.getAttribute("token");
+    if (state !== "ended" || this.#askedAfter === token) return;
+    this.#askedAfter = token;
+    this.dispatchEvent(new CustomEvent("tokenneeded", { detail: { room: this.getAttribute("room") } }));
   }
 
   #say(text, for_ms = Infinity) {

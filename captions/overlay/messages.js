@@ -11,6 +11,7 @@ const MESSAGES = {
     "Le serveur est injoignable ou demande une clé. Nouvel essai…",
   ],
   lost: ["Connection lost. Reconnecting…", "Connexion perdue. Reconnexion…"],
+  ended: ["Your permission to read along has ended.", "Votre autorisation de lecture a pris fin."],
   gap: ["Captions were interrupted for %s s", "Sous-titres interrompus pendant %s s"],
   colon: [":", " :"],
 };

@@ -1,7 +1,8 @@
 /** One track going to the server: what an audio node plays is captured, encoded and sent. */
 
 import { encoderFor } from "./encoder.js";
-import { Socket, socketUrl } from "./socket.js";
+import { protocolsFor, Socket, socketUrl } from "./socket.js";
+import { endOf } from "./token.js";
 
 /** A network that cannot keep up loses audio rather than letting captions fall behind. */
 const MOST_PENDING_BYTES = 64_000;
@@ -21,9 +22,10 @@ export class Publisher {
   #stopped = false;
 
   constructor(base, key, track, on) {
-    this.#track = track;
+    // A room token says itself who its holder is.
+    this.#track = endOf(key) < Infinity ? { room: track.room, track: track.track } : track;
     this.#on = on;
-    this.#socket = new Socket(() => socketUrl(base, "v1/stream", key), ["captions.v1"], {
+    this.#socket = new Socket(socketUrl(base, "v1/stream"), () => protocolsFor(key), {
       open: () => this.#begin(),
       message: (data) => this.#message(JSON.parse(data)),
       lost: () => (this.#stopped ? this.#close() : on.lost()),

@@ -2,6 +2,7 @@
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 8_000;
+const PROTOCOL = "captions.v1";
 
 /**
  * Call `open`, later `close`; in between it reconnects, waiting longer each time, at once when the network is back.
@@ -14,10 +15,10 @@ export class Socket {
   #socket = null;
   #tries = 0;
   #timer = 0;
-  #online = () => this.#retryNow();
+  #online = () => this.retry();
   #offline = () => this.#socket?.close();
 
-  /** `url()` is asked anew at each try. */
+  /** `protocols()` is asked anew at each try. */
   constructor(url, protocols, on) {
     this.#url = url;
     this.#protocols = protocols;
@@ -53,7 +54,7 @@ export class Socket {
   }
 
   #connect() {
-    const socket = new WebSocket(this.#url(), this.#protocols);
+    const socket = new WebSocket(this.#url, this.#protocols());
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
     socket.onopen = () => {
@@ -73,7 +74,8 @@ export class Socket {
     };
   }
 
-  #retryNow() {
+  /** Try again at once, if the connection is lost. */
+  retry() {
     if (this.#socket?.readyState !== WebSocket.CLOSED) return;
     clearTimeout(this.#timer);
     this.#tries = 0;
@@ -81,10 +83,16 @@ export class Socket {
   }
 }
 
-/** The WebSocket address of a route of the server at `base`. Browsers cannot set headers, so the key goes along. */
-export function socketUrl(base, route, key) {
+/** The WebSocket address of a route of the server at `base`. */
+export function socketUrl(base, route) {
   const url = new URL(route, base);
   url.protocol = url.protocol.replace("http", "ws");
-  if (key) url.searchParams.set("key", key);
   return url.href;
+}
+
+/** What to offer: browsers cannot set headers, so the key goes as a subprotocol, and is in no address that is logged. */
+export function protocolsFor(key) {
+  if (!key) return [PROTOCOL];
+  const bytes = String.fromCharCode(...new TextEncoder().encode(key));
+  return [PROTOCOL, `captions.key.${btoa(bytes).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "")}`];
 }

@@ -25,6 +25,16 @@ export function rememberToken(token) {
   }
 }
 
+/** When a token ends, in ms since 1970; a key never does. Only the server knows whether it is good. */
+export function endOf(token) {
+  try {
+    const claims = atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"));
+    return Number(JSON.parse(claims).exp) * 1_000 || Infinity;
+  } catch {
+    return Infinity;
+  }
+}
+
 function remembered() {
   try {
     return sessionStorage.getItem(STORE) ?? "";

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hmac
+from base64 import urlsafe_b64decode
 from collections.abc import Mapping
+from contextlib import suppress
 from hashlib import sha256
 
 from captions.config import Config
@@ -12,6 +14,7 @@ from captions.server.tokens import Tokens
 
 __all__ = ["Access", "key_in"]
 
+_KEY_PROTOCOL = "captions.key."
 _PUBLISHER = Grant("publisher", Right.WATCH | Right.PUBLISH)
 _WATCHER = Grant("watcher", Right.WATCH)
 
@@ -43,14 +46,26 @@ class Access:
 
 
 def key_in(headers: Mapping[str, str], query: Mapping[str, str]) -> str:
-    """The key or token a request carries: as a bearer token, or in the query where headers cannot be set (browsers).
+    """The key or token a request carries: as a bearer token, or where headers cannot be set (browsers) in another way.
 
-    Clients of Kyutai's server have their own header and parameter for it.
+    That is a subprotocol, which is in no address that somebody could log, or the query. Clients of Kyutai's server have
+    their own header and parameter for it.
     """
     scheme, _, token = headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return token.strip()
-    return headers.get("kyutai-api-key") or query.get("key") or query.get("auth_id") or ""
+    offered = _key_offered(headers.get("Sec-WebSocket-Protocol", ""))
+    return headers.get("kyutai-api-key") or offered or query.get("key") or query.get("auth_id") or ""
+
+
+def _key_offered(subprotocols: str) -> str:
+    """The key among the subprotocols a browser offers: `captions.key.` and the key in base64url."""
+    for name in subprotocols.split(","):
+        _, found, encoded = name.strip().partition(_KEY_PROTOCOL)
+        if found:
+            with suppress(ValueError):
+                return urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
+    return ""
 
 
 def _digest(key: str) -> bytes:

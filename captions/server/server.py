@@ -44,6 +44,7 @@ _MOST_QUEUED_FRAMES = 128
 """Frames read ahead of a connection's handler: an SFU's socket carries a burst of every track's packets each 20 ms."""
 _GOING_AWAY = 1001
 _TRY_LATER = 1013
+_TOKEN_ENDED = 4401
 _HOUSEKEEPING_S = 10.0
 
 
@@ -204,6 +205,7 @@ class Server:
         outbox = Outbox(connection.send, self._config.limits.outbox_messages, lambda: self._too_slow(connection, kind))
         self._outboxes.add(outbox)
         writer = asyncio.create_task(outbox.run())
+        end = asyncio.create_task(self._close_at(connection, grant.ends_at))
         try:
             if found.route.door is not None:
                 await self._publish(connection, found.route.door(self._service, outbox.send, _query(request), grant))
@@ -217,6 +219,7 @@ class Server:
                 self._metrics.asr_open_channels.dec()
             self._outboxes.discard(outbox)
             outbox.close()
+            end.cancel()
             writer.cancel()
             with suppress(asyncio.CancelledError, ConnectionClosed):
                 await writer
@@ -242,6 +245,12 @@ class Server:
         finally:
             self.rooms.leave(room, outbox)
 
+    async def _close_at(self, connection: ServerConnection, ends_at: float | None) -> None:
+        """Close a connection when the token that opened it ends; `ends_at` in seconds since 1970."""
+        if ends_at is not None:
+            await asyncio.sleep(ends_at - self._wall_clock())
+            await connection.close(_TOKEN_ENDED, "the token has ended: come back with a new one")
+
     def _too_slow(self, connection: ServerConnection, kind: str) -> None:
         self._metrics.readers_dropped.labels(route=kind).inc()
         log.warning("dropped a slow reader", extra={"route": kind})
@@ -251,7 +260,7 @@ class Server:
         """Answer plain HTTP, refuse what may not pass, let WebSockets through."""
         assert isinstance(connection, _Connection)
         path, query = urlsplit(request.path).path, _query(request)
-        answer = self._answers.answer(path, query, request.headers, len(self._outboxes), self._wall_clock())
+        answer = self._answers.answer(path, query, _headers(request), len(self._outboxes), self._wall_clock())
         if isinstance(answer, Page):
             return _response(answer)
         connection.grant = answer
@@ -269,6 +278,11 @@ class Server:
 
 def _query(request: Request) -> dict[str, str]:
     return dict(parse_qsl(urlsplit(request.path).query))
+
+
+def _headers(request: Request) -> Headers:
+    """The request's headers, those that came more than once as one: asking websockets for such a one is an error."""
+    return Headers({name: ", ".join(request.headers.get_all(name)) for name in request.headers})
 
 
 def _select_subprotocol(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:

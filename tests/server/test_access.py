@@ -92,6 +92,13 @@ def test_a_grant_goes_on_under_another_of_the_same_person_in_the_same_rooms() ->
         ({"kyutai-api-key": "abc"}, {"key": "k"}, "abc"),
         ({}, {"key": "k", "auth_id": "a"}, "k"),
         ({}, {"auth_id": "a"}, "a"),
+        ({"Sec-WebSocket-Protocol": "captions.v1, captions.key.YWJj"}, {"key": "k"}, "abc"),
+        ({"Sec-WebSocket-Protocol": "captions.key.w6k_fn5-"}, {}, "é?~~~"),
+        ({"Sec-WebSocket-Protocol": "captions.v1, captions.key.YWJj", "Authorization": "Bearer h"}, {}, "h"),
+        ({"Sec-WebSocket-Protocol": "captions.v1"}, {}, ""),
+        ({"Sec-WebSocket-Protocol": "captions.key."}, {}, ""),
+        ({"Sec-WebSocket-Protocol": "captions.key.A"}, {"key": "k"}, "k"),
+        ({"Sec-WebSocket-Protocol": "captions.key._w"}, {"key": "k"}, "k"),
         ({}, {}, ""),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -17,6 +18,7 @@ import pytest
 from livekit.api import AccessToken, VideoGrants
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
+from websockets.protocol import State
 
 from captions.config import ConfigError, IssuerConfig, TokensConfig
 from captions.doors.grant import Grant, Right
@@ -311,3 +313,29 @@ async def test_a_session_goes_on_for_its_own_person_only() -> None:
         async with served.talker(key=signed(in_room(exp=NOW + 7_200))) as ada:
             await ada.send(resume, Stop("t"))
             await ada.hear(Stopped)
+
+
+SOON_S = 0.05
+"""The server's clock stands still, so that a connection of a token that ends then lasts this long."""
+
+
+async def test_a_token_that_ends_closes_its_sockets_and_no_others() -> None:
+    ending = signed(in_room(exp=NOW + SOON_S))
+    async with serving(tokens=TOKENS, wall_clock=lambda: NOW) as served:
+        for path in ("/v1/rooms/daily/captions", "/v1/stream", "/v1/livekit?room=daily&track=t"):
+            url = served.url + path
+            async with asyncio.timeout(PATIENCE_S), connect(url, proxy=None, additional_headers=bearer()) as other:
+                async with connect(f"{url}{'&' if '?' in url else '?'}key={ending}", proxy=None) as connection:
+                    await connection.wait_closed()
+                    assert (connection.close_code, ending in (connection.close_reason or "")) == (4401, False)
+                assert other.state is State.OPEN
+        await served.nothing_held()
+
+
+async def test_a_header_that_came_twice_is_no_good_and_no_error_of_ours() -> None:
+    async with serving(tokens=TOKENS, wall_clock=lambda: NOW) as served:
+        twice = [("Authorization", f"Bearer {signed(in_room())}")] * 2
+        with pytest.raises(InvalidStatus) as refused:
+            async with connect(served.url + "/v1/stream", proxy=None, additional_headers=twice):
+                pass
+        assert refused.value.response.status_code == 401
