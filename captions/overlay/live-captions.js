@@ -10,7 +10,6 @@
 import { Feed } from "./feed.js";
 import { gapText, language, message } from "./messages.js";
 import { DEFAULTS, OPTIONS, readOptions } from "./options.js";
-import { Sentences } from "./sentences.js";
 import { Stage } from "./stage.js";
 import { styles } from "./styles.js";
 import { speakerOf, Transcript } from "./transcript.js";
@@ -33,7 +32,7 @@ export class LiveCaptions extends HTMLElement {
   #notice = part("p", "notice");
   #log = part("div", "log");
   #stage = new Stage(this.#stageRoot);
-  #sentences = new Sentences((speaker, text) => this.#announce(speaker, text));
+  #sentences = null;
   #resized = new ResizeObserver(() => this.#fit());
 
   constructor() {
@@ -87,8 +86,12 @@ export class LiveCaptions extends HTMLElement {
     this.#stageRoot.ariaHidden = announce ? "true" : null;
     this.#log.role = announce ? "log" : null;
     this.#log.ariaLabel = announce ? this.#message("log") : null;
-    if (!announce) {
-      this.#sentences.clear();
+    if (announce) {
+      this.#sentences ??= import("./sentences.js").then(
+        ({ Sentences }) => new Sentences((speaker, text) => this.#announce(speaker, text)),
+      );
+    } else {
+      this.#sentences?.then((sentences) => sentences.clear());
       this.#log.replaceChildren();
     }
     this.shadowRoot.querySelectorAll(".notice, .log").forEach((node) => (node.lang = language(lang)));
@@ -123,7 +126,7 @@ export class LiveCaptions extends HTMLElement {
     this.#feed = null;
     this.#returned = false;
     this.#stage.clear();
-    this.#sentences.clear();
+    this.#sentences?.then((sentences) => sentences.clear());
     this.#say("");
   }
 
@@ -134,7 +137,7 @@ export class LiveCaptions extends HTMLElement {
     const old = backlog && segment.final && !seen && !this.#returned;
     if (!old) this.#stage.show(segment, performance.now());
     if (!old && segment.final && segment.words.length > 0 && this.options.announce) {
-      this.#sentences.push(segment.track, speakerOf(segment), segment.text);
+      this.#sentences.then((sentences) => sentences.push(segment.track, speakerOf(segment), segment.text));
     }
     this.dispatchEvent(new CustomEvent("segment", { detail: { segment, old } }));
   }

@@ -4,7 +4,6 @@ import "./live-captions.js";
 import { History } from "./history.js";
 import { language } from "./messages.js";
 import { DEFAULTS, saveOptions, savedOptions } from "./options.js";
-import { People } from "./people.js";
 import { translate } from "./texts.js";
 import { rememberToken, takeToken } from "./token.js";
 import { VoiceButton } from "./voice-button.js";
@@ -14,7 +13,6 @@ const query = new URLSearchParams(location.search);
 const the = (id) => document.getElementById(id);
 
 const captions = document.querySelector("live-captions");
-const people = new People(the("people"));
 const history = new History(the("history"));
 
 let token = takeToken();
@@ -24,6 +22,7 @@ let texts = {};
 let name = "";
 let settings = null;
 let latency = null;
+let people = null;
 
 const where = () => ({ base, key: token, room, codec: query.get("codec") });
 const voices = [
@@ -59,9 +58,16 @@ function enterRoom() {
   if (token) captions.setAttribute("token", token);
   else captions.removeAttribute("token");
   captions.setAttribute("room", room);
-  people.clear();
+  people?.clear();
   history.transcript = captions.transcript;
   the("invitation").hidden = false;
+}
+
+async function meetPerson(segment) {
+  const { People } = (await import("./people.js").catch(() => null)) ?? {};
+  if (!People) return; // Offline: the next segment tries again.
+  people ??= new People(the("people"));
+  people.heard(segment);
 }
 
 async function measure(figures) {
@@ -86,7 +92,7 @@ function meet(meeting) {
 captions.addEventListener("segment", ({ detail: { segment, old } }) => {
   the("invitation").hidden = true;
   if (!old) {
-    people.heard(segment);
+    meetPerson(segment);
     measure(segment.latency);
   }
   if (segment.final) history.draw();
