@@ -37,8 +37,9 @@ class Transcript:
             self._kept.append((zero, payload))
 
     def segments(self) -> list[Segment]:
-        """Oldest first, in seconds since the first word said in the room."""
-        segments = [_shifted(_decoder.decode(kept), zero - (self._origin or 0.0)) for zero, kept in self._kept]
+        """Oldest first, in seconds since the first word said in the room. One that cannot be read is left out."""
+        origin = self._origin or 0.0
+        segments = [_shifted(segment, zero - origin) for zero, kept in self._kept for segment in _read(kept)]
         return sorted(segments, key=lambda segment: segment.start)
 
     def _zero(self, segment: Segment, now: float) -> float:
@@ -50,6 +51,14 @@ class Transcript:
             if len(self._zeros) > _MOST_TRACKS:
                 del self._zeros[next(iter(self._zeros))]
         return self._zeros.get(segment.track, now - segment.end)
+
+
+def _read(payload: str) -> list[Segment]:
+    """The segment, or nothing: one that breaks a rule of today must not cost a room all the others."""
+    try:
+        return [_decoder.decode(payload)]
+    except msgspec.ValidationError:
+        return []
 
 
 def _shifted(segment: Segment, by_s: float) -> Segment:

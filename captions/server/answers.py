@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from captions import __version__
 from captions.config import Config
 from captions.doors.grant import NOTHING, Grant
+from captions.doors.names import NameProblem
 from captions.doors.service import Service
 from captions.server.access import Access, key_in
 from captions.server.origins import Origins
@@ -54,7 +55,7 @@ class Answers:
             return text(403, wrong_page)
         try:
             asked = found.asked(query)
-        except ValueError as error:
+        except NameProblem as error:
             return text(400, str(error))
         grant = self._access.grant(key_in(headers, query), now)
         if grant is None or not grant.allows(route.right, asked.room, asked.participant):

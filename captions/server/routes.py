@@ -10,8 +10,9 @@ from urllib.parse import unquote
 import msgspec
 
 from captions.doors.grant import Grant, Right
-from captions.doors.kyutai.session import KyutaiSession
-from captions.doors.livekit.session import LivekitSession, parse_query
+from captions.doors.kyutai import session as kyutai
+from captions.doors.livekit import session as livekit
+from captions.doors.names import room_of
 from captions.doors.native.connection import NativeConnection
 from captions.doors.service import Service, Write
 from captions.stream.captions import Participant
@@ -48,7 +49,7 @@ class Route:
 
     `path`: `{name}` stands for one part of it. `kind` names what serves the route, and labels it in the metrics.
     `right`: what one has to be granted; None admits anybody. `door` is of routes that are published on. `asked` reads
-    the room out of the query where it is said there, and raises `ValueError` if it is not. `is_track`: each connection
+    the room out of the query where it is said there, and raises `NameProblem` if it is not. `is_track`: each connection
     is a track, so that none is let in while there are too many; other clients are told so on an open socket.
     """
 
@@ -71,9 +72,9 @@ class Match:
         """What is asked for.
 
         Raises:
-            ValueError: the query does not say what is needed.
+            NameProblem: a name cannot be, or the query does not say what is needed.
         """
-        return Asked(self.parts.get("room")) if self.route.asked is None else self.route.asked(query)
+        return Asked(room_of(self.parts.get("room"))) if self.route.asked is None else self.route.asked(query)
 
 
 def _native(service: Service, write: Write, _query: Query, grant: Grant) -> PublishingSession:
@@ -81,24 +82,26 @@ def _native(service: Service, write: Write, _query: Query, grant: Grant) -> Publ
 
 
 def _kyutai(service: Service, write: Write, query: Query, grant: Grant) -> PublishingSession:
-    who = Participant(id=query.get("participant") or service.new_id(), name=query.get("name", ""))
-    return KyutaiSession(service, write, grant.speaks_as or who, query.get("room"))
+    asked = kyutai.parse_query(query)
+    who = grant.speaks_as or Participant(asked.participant or service.new_id(), asked.name)
+    return kyutai.KyutaiSession(service, write, who, asked.room)
 
 
 def _asked_of_kyutai(query: Query) -> Asked:
     """Without a room the captions are private: no grant for certain rooms is good for that, as no room is called ""."""
-    return Asked(query.get("room", ""), query.get("participant") or None)
+    asked = kyutai.parse_query(query)
+    return Asked(asked.room or "", asked.participant)
 
 
 def _livekit(service: Service, _write: Write, query: Query, grant: Grant) -> PublishingSession:
-    egress, who = parse_query(query), grant.speaks_as
-    return LivekitSession(
+    egress, who = livekit.parse_query(query), grant.speaks_as
+    return livekit.LivekitSession(
         service, egress if who is None else msgspec.structs.replace(egress, participant=who.id, name=who.name)
     )
 
 
 def _asked_of_livekit(query: Query) -> Asked:
-    egress = parse_query(query)
+    egress = livekit.parse_query(query)
     return Asked(egress.room, egress.participant)
 
 

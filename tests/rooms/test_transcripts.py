@@ -112,3 +112,12 @@ async def test_an_answer_larger_than_a_sockets_buffer_arrives_whole() -> None:
     async with RoomServer() as server:
         status, body = await asyncio.to_thread(get, f"{server.url}/overlay/two_cities.wav")
         assert (status, int.from_bytes(body[4:8], "little") + 8) == (200, len(body))
+
+
+def test_one_segment_that_cannot_be_read_costs_the_transcript_no_other() -> None:
+    transcript = Transcript(10)
+    add(transcript, segment("a1", 1.0, 2.0), now=2.0)
+    add(transcript, msgspec.structs.replace(segment("a2", 2.0, 3.0), participant=Participant("two\nlines")), now=3.0)
+    add(transcript, segment("a3", 3.0, float("nan")), now=4.0)
+    add(transcript, segment("a4", 4.0, 5.0), now=5.0)
+    assert [said.id for said in transcript.segments()] == ["a1", "a4"]

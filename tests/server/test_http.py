@@ -120,3 +120,15 @@ async def test_a_stream_is_no_page() -> None:
     async with serving() as served:
         status, _ = await served.get("/v1/stream")
         assert 400 <= status < 500
+
+
+async def test_names_that_cannot_be_are_refused_and_leave_nothing() -> None:
+    async with serving() as served:
+        refused = [
+            await served.get(f"/api/asr-streaming?room=r&name={'x' * 7_000}"),
+            await served.get("/api/asr-streaming?room=r&participant=a%0Ab"),
+            await served.get("/v1/rooms/a%0Ab/captions"),
+            await served.get("/v1/rooms/a%0Ab/transcript.vtt"),
+        ]
+        assert [status for status, _ in refused] == [400] * 4
+        assert max(len(body) for _, body in refused) <= 220

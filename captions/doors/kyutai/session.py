@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
 
 from captions.doors.kyutai import messages as kyutai
+from captions.doors.names import error_text, query_as
 from captions.doors.published_track import PublishedTrack
 from captions.doors.service import Service, Write
 from captions.engine.orders import HearingEvent, Taken
-from captions.stream.captions import Participant
+from captions.stream.captions import Id, Label, Participant
 from captions.stream.codec import Codec
 from captions.stream.ogg import OggError, OggReader
 from captions.stream.opus import OpusDecoder, OpusError
@@ -27,10 +30,18 @@ from captions.types import (
 )
 from captions.vad.gate import SpurtEnded, SpurtStarted
 
-__all__ = ["KyutaiSession"]
+__all__ = ["KyutaiQuery", "KyutaiSession", "parse_query"]
 
 _PAUSES_S = (0.5, 1.0, 2.0, 3.0)
 _MARKER = "marker "
+
+
+class KyutaiQuery(Struct, frozen=True):
+    """Who and where, of which Kyutai's own clients say nothing: without a room the captions are private."""
+
+    room: Id | None = None
+    participant: Id | None = None
+    name: Label = ""
 
 
 class KyutaiSession:
@@ -79,7 +90,7 @@ class KyutaiSession:
                     self._track.flush(f"{_MARKER}{marker_id}")
         except (kyutai.KyutaiProtocolError, OggError, OpusError, ValueError) as error:
             self._service.metrics.errors.labels(code="bad_message").inc()
-            self._send(kyutai.Error(str(error)))
+            self._send(kyutai.Error(error_text(error)))
 
     def finish(self) -> None:
         """The server is stopping: bring the last words out."""
@@ -113,7 +124,7 @@ class KyutaiSession:
                 case Pause(at, probabilities) if self._has_heads:
                     self._step_to(at, probabilities)
                 case ModelFailed(message):
-                    self._send(kyutai.Error(message))
+                    self._send(kyutai.Error(error_text(message)))
                 case Flushed(None):
                     self._owed_spurts -= 1
                     self._step_through_silence()
@@ -149,3 +160,12 @@ class KyutaiSession:
     def _send(self, message: kyutai.ServerMessage) -> None:
         if self._connected:
             self._write(kyutai.encode(message))
+
+
+def parse_query(query: Mapping[str, str]) -> KyutaiQuery:
+    """Who and where, from the URL's query.
+
+    Raises:
+        NameProblem: it has an id or a name that cannot be.
+    """
+    return query_as(KyutaiQuery, query)

@@ -12,20 +12,17 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
+from captions.doors.names import query_as
 from captions.doors.published_track import PublishedTrack
 from captions.doors.service import Service
 from captions.stream.captions import Id, Label, Participant
 from captions.stream.codec import Codec
 from captions.stream.timeline import Packet
 
-__all__ = ["EgressError", "EgressQuery", "LivekitSession", "parse_query"]
+__all__ = ["EgressQuery", "LivekitSession", "parse_query"]
 
 _Rate = Annotated[int, Meta(ge=8_000, le=48_000)]
 _Channels = Annotated[int, Meta(ge=1, le=2)]
-
-
-class EgressError(ValueError):
-    """A query that does not say what is needed; the message names the parameter."""
 
 
 class EgressQuery(Struct, frozen=True):
@@ -84,9 +81,6 @@ def parse_query(query: Mapping[str, str]) -> EgressQuery:
     """Who and where, from the URL's query.
 
     Raises:
-        EgressError: it lacks room or track, or has a value that cannot be.
+        NameProblem: it lacks room or track, or has a value that cannot be.
     """
-    try:
-        return msgspec.convert(dict(query), EgressQuery, strict=False)
-    except msgspec.ValidationError as error:
-        raise EgressError(str(error)) from None
+    return query_as(EgressQuery, query)

@@ -12,6 +12,7 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Meta, Struct
 
+from captions.doors.names import error_text
 from captions.stream.captions import CaptionWord, GapNotice, Id, Label, Latency, Participant, Segment, SpeechNotice
 from captions.stream.codec import CodecName
 
@@ -72,7 +73,7 @@ class ProtocolError(Exception):
     """A message that cannot be read or obeyed; `code`, the text and the track at fault, if any, go to the sender."""
 
     def __init__(self, code: ErrorCode, message: str, track: str | None = None) -> None:
-        super().__init__(message)
+        super().__init__(error_text(message))
         self.code: ErrorCode = code
         self.track = track
 

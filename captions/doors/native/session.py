@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from captions.doors.captioner import TrackError, TrackNews
 from captions.doors.grant import Grant, Right
+from captions.doors.names import error_text
 from captions.doors.native import messages as native
 from captions.doors.published_track import PublishedTrack
 from captions.doors.resume_log import ResumeLog
@@ -106,7 +107,7 @@ class Session:
 
     def show(self, news: TrackNews, room_json: str | None) -> None:
         if isinstance(news, TrackError):
-            self._send(native.Error(code=news.code, message=news.message, fatal=False, track=news.track))
+            self._send(native.Error(code=news.code, message=error_text(news.message), fatal=False, track=news.track))
         elif room_json is not None and self._encoding == "json":
             self._put(room_json)
         else:
