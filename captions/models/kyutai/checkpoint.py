@@ -69,6 +69,7 @@ class Checkpoint:
             if not config_path.is_file():
                 raise ModelError(f"{folder} holds no {CONFIG_NAME}: it is not a checkpoint's folder")
             config = read_json(config_path)
+            check(name, config)
             paths = {role: folder / file for role, file in file_names(config).items()}
             missing = sorted(path.name for path in paths.values() if not path.is_file())
             if missing:
@@ -78,8 +79,8 @@ class Checkpoint:
                 raise ModelError(f"there is no folder {folder}")
             name, config_path = name_or_folder, hub_file(name_or_folder, CONFIG_NAME)
             config = read_json(config_path)
+            check(name, config)
             paths = {role: hub_file(name, file) for role, file in file_names(config).items()}
-        check(name, config)
         mimi_config_path = paths.get("mimi_config_name")
         with wrong_files(name):
             stt = config["stt_config"]

@@ -65,6 +65,10 @@ MIMI: dict[str, Any] = {
 """The configuration of Kyutai's own Mimi, as moshi has it."""
 
 LANGUAGES = {"stt-1b-en_fr": ("en", "fr"), "stt-2.6b-en": ("en",), "digits": ("en",)}
+TRANSFORMERS_TYPE = "kyutai_speech_to_text"
+OWN_FORMAT = {"stt-1b-en_fr-trfs": "kyutai/stt-1b-en_fr-candle", "stt-2.6b-en-trfs": "kyutai/stt-2.6b-en"}
+"""Kyutai's repositories in the format of Hugging Face transformers, and the same weights in Kyutai's own."""
+
 UNKNOWN_LANGUAGE = ("und",)
 
 
@@ -86,7 +90,10 @@ def check(name: str, config: Mapping[str, Any]) -> None:
     Raises:
         ModelError: it names the settings that are not run.
     """
-    if config.get("model_type") != "stt" or "audio_delay_seconds" not in config.get("stt_config", {}):
+    if config.get("model_type") == TRANSFORMERS_TYPE:
+        own = OWN_FORMAT.get(name.rstrip("/").rpartition("/")[2], "kyutai/stt-1b-en_fr-candle")
+        raise ModelError(f"{name} is in the format of Hugging Face transformers: take {own} instead")
+    if config.get("model_type", "stt") != "stt" or "audio_delay_seconds" not in config.get("stt_config", {}):
         raise ModelError(f"{name} is not a speech-to-text checkpoint: its {CONFIG_NAME} has no stt_config")
     wants = {
         "dep_q": config.get("dep_q", 0) == 0,
@@ -96,6 +103,10 @@ def check(name: str, config: Mapping[str, Any]) -> None:
         "kv_repeat": config.get("kv_repeat", 1) == 1,
         "positional_embedding": config.get("positional_embedding") in {"rope", "none"},
         "context": bool(config.get("context")),
+        "norm_emb": not config.get("norm_emb"),
+        "demux_second_text_stream": not config.get("demux_second_text_stream"),
+        "demux_second_stream": not config.get("demux_second_stream"),
+        "fuser": not config.get("fuser"),
         "quantize": not config.get("quantize"),
         "lora": not config.get("lora") and not config.get("lora_name"),
     }

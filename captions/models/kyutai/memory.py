@@ -6,22 +6,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from captions.types import FRAME_SAMPLES
+
 __all__ = ["Memory", "memory_of"]
 
 MIMI_BYTES_PER_VALUE = 4
 """Mimi always runs in float32: its codes decide everything that follows."""
 
 WORKSPACE_BYTES = 1 << 30
-"""What CUDA, its libraries and the step's own activations take beside weights and caches."""
+"""What CUDA and its libraries take beside weights and caches, however many the lanes."""
+
+WIDEST_LAYERS = 4
+"""Results of Mimi's widest convolution, its first, that are held at once: input, output, and what lies between."""
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """`weights`: both models, Mimi's encoder half only; `lm_lane`, `mimi_lane`: the caches that one lane keeps."""
+    """`weights`: both models, Mimi's encoder half only; `lm_lane`, `mimi_lane`: the caches that one lane keeps.
+
+    `step_lane`: what a step's own values take for one lane. It is an estimate: no GPU has been asked.
+    """
 
     weights: int
     lm_lane: int
     mimi_lane: int
+    step_lane: int
 
     def total(self, lanes: int) -> int:
         """Weights and caches of `lanes` lanes."""
@@ -29,7 +38,7 @@ class Memory:
 
     def needed(self, lanes: int) -> int:
         """`total` and room to work in."""
-        return self.total(lanes) + WORKSPACE_BYTES
+        return self.total(lanes) + lanes * self.step_lane + WORKSPACE_BYTES
 
 
 def memory_of(lm: Mapping[str, Any], mimi: Mapping[str, Any], weights: int, bytes_per_value: int) -> Memory:
@@ -46,6 +55,7 @@ def memory_of(lm: Mapping[str, Any], mimi: Mapping[str, Any], weights: int, byte
         weights=weights,
         lm_lane=2 * lm["num_layers"] * lm["context"] * lm["dim"] * bytes_per_value,
         mimi_lane=(attention + _convolution_values(seanet)) * MIMI_BYTES_PER_VALUE,
+        step_lane=WIDEST_LAYERS * seanet["n_filters"] * FRAME_SAMPLES * MIMI_BYTES_PER_VALUE,
     )
 
 

@@ -41,11 +41,26 @@ def test_a_speech_to_text_config_is_run() -> None:
     check("some", STT | {"positional_embedding": "none", "kv_repeat": 1, "dep_q": 0, "delays": [0, 0]})
 
 
-@pytest.mark.parametrize("missing", ["model_type", "stt_config"])
-def test_a_config_for_another_task_is_refused(missing: str) -> None:
-    config = {setting: value for setting, value in STT.items() if setting != missing}
+@pytest.mark.parametrize("other", [{"stt_config": {}}, {"model_type": "moshi"}])
+def test_a_config_for_another_task_is_refused(other: dict[str, object]) -> None:
     with pytest.raises(ModelError, match="some is not a speech-to-text checkpoint"):
-        check("some", config)
+        check("some", STT | other)
+
+
+def test_a_config_that_states_no_type_is_known_by_its_delay() -> None:
+    check("some", {setting: value for setting, value in STT.items() if setting != "model_type"})
+
+
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [
+        ("kyutai/stt-1b-en_fr-trfs", "kyutai/stt-1b-en_fr-candle"),
+        ("kyutai/stt-2.6b-en-trfs", "kyutai/stt-2.6b-en"),
+    ],
+)
+def test_the_format_of_transformers_is_refused_with_the_repository_to_take(name: str, own: str) -> None:
+    with pytest.raises(ModelError, match=f"^{name} is in the format of .*: take {own} instead$"):
+        check(name, {"model_type": "kyutai_speech_to_text", "hidden_size": 2048})
 
 
 @pytest.mark.parametrize(
@@ -60,6 +75,10 @@ def test_a_config_for_another_task_is_refused(missing: str) -> None:
         ("context", None),
         ("quantize", True),
         ("lora", True),
+        ("norm_emb", True),
+        ("demux_second_text_stream", True),
+        ("demux_second_stream", True),
+        ("fuser", {"sum": ["lang"]}),
     ],
 )
 def test_a_part_that_is_not_run_is_named(setting: str, value: object) -> None:

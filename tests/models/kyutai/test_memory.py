@@ -13,4 +13,5 @@ def test_a_lane_of_the_1b_keeps_a_minute_of_keys_and_values() -> None:
 def test_weights_are_held_once_and_caches_for_each_lane() -> None:
     memory = memory_of(LM_1B, MIMI_1B, weights=1_000, bytes_per_value=2)
     assert memory.total(3) == 1_000 + 3 * (memory.lm_lane + memory.mimi_lane)
-    assert memory.needed(3) == memory.total(3) + WORKSPACE_BYTES
+    assert memory.needed(3) == memory.total(3) + 3 * memory.step_lane + WORKSPACE_BYTES
+    assert memory.step_lane == 4 * 64 * 1_920 * 4

@@ -13,6 +13,9 @@ __all__ = ["device_of", "dtype_of", "load_encoder", "load_lm", "load_mimi"]
 
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 
+NO_PART_OF_THE_MODEL = ("languages", "conditioners", "fuser", "cross_attention")
+"""Settings that moshi is not shown: ours, and those of parts that `config.check` has found to be absent."""
+
 BFLOAT16_CAPABILITY = 8
 """The first generation of GPUs (Ampere) that computes in bfloat16; a T4 (7.5) and a V100 (7.0) do not."""
 
@@ -90,5 +93,6 @@ def _moshis(checkpoint: Checkpoint) -> loaders.CheckpointInfo:
         config_path=checkpoint.config_path,
         mimi_config_path=checkpoint.mimi_config_path,
     )
-    info.lm_config.pop("languages", None)
+    for setting in NO_PART_OF_THE_MODEL:
+        info.lm_config.pop(setting, None)
     return info

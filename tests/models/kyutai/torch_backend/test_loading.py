@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
+from bench.kyutai.oracle import Oracle, run
 from bench.kyutai.shapes import LM_SMALL, MIMI_SMALL, write_random_checkpoint
 from captions.models.kyutai.checkpoint import Checkpoint
 from captions.models.kyutai.torch_backend.loading import device_of, dtype_of, load_encoder, load_lm, load_mimi
@@ -38,6 +41,34 @@ def test_a_checkpoint_without_pause_heads_loads(tmp_path: Path) -> None:
 def test_a_checkpoint_that_states_its_languages_loads(folder: Path, configure: Callable[..., None]) -> None:
     configure(languages=["is"])
     assert load_lm(Checkpoint.find(str(folder)), CPU, torch.bfloat16).dtype == torch.bfloat16
+
+
+PUBLISHED = {
+    "kyutai/stt-1b-en_fr": {"extra_heads_num_heads": 0},
+    "kyutai/stt-1b-en_fr-candle": {"extra_heads_num_heads": 4},
+    "kyutai/stt-2.6b-en": {"extra_heads_num_heads": 0, "num_heads": 8},
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_checkpoints_shaped_as_published_load_and_say_what_moshis_loop_says(name: str, tmp_path: Path) -> None:
+    """The published configs state parts that they do not have, and name weights as an older moshi did."""
+    folder = write_random_checkpoint(tmp_path / Path(name).name, LM_SMALL | PUBLISHED[name], MIMI_SMALL)
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"conditioners": {}, "cross_attention": False, "fuser": None, "model_id": {"sig": "0", "epoch": 1}}
+    config |= {"norm_emb": False, "demux_second_stream": False, "lm_gen_config": {"temp": 0.0}}
+    del config["model_type"]
+    (folder / "config.json").write_text(json.dumps(config))
+    weights = load_file(folder / "model.safetensors")
+    old = {
+        key.replace("in_projs.0.weight", "in_proj_weight").replace("out_projs.0", "out_proj"): value
+        for key, value in weights.items()
+    }
+    assert old.keys() != weights.keys()
+    save_file(old, folder / "model.safetensors")
+    oracle = Oracle(folder, fixed_shapes=True)
+    run(oracle, 2, start=3)
+    assert oracle.tally.tokens > 0
 
 
 def test_the_encoder_is_mimi_without_its_decoder(small_checkpoint: Path) -> None:
