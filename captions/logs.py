@@ -9,6 +9,7 @@ import time
 
 __all__ = ["configure"]
 
+_QUIET_S = 60.0
 _KNOWN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
@@ -32,9 +33,38 @@ class _Lines(logging.Formatter):
         return line + ("\n" + self.formatException(record.exc_info) if record.exc_info else "")
 
 
+class _OnceAMinute(logging.Filter):
+    """Libraries' complaints of what strangers do, each at most once a minute, with how many were left out before it.
+
+    Whoever sends nonsense, or uses all file descriptors up, must not fill the log. What is wrong with a stranger's
+    request is one line: its traceback would only show the library's own code.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last: dict[tuple[str, str], float] = {}
+        self._left_out: dict[tuple[str, str], int] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.partition(".")[0] not in ("asyncio", "websockets"):
+            return True
+        kind = (record.name, record.msg.partition("\n")[0])
+        if record.created - self._last.get(kind, -_QUIET_S) < _QUIET_S:
+            self._left_out[kind] = self._left_out.get(kind, 0) + 1
+            return False
+        self._last[kind] = record.created
+        if left_out := self._left_out.pop(kind, 0):
+            record.left_out = left_out
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None and type(error).__module__.startswith("websockets"):
+            record.exc_info, record.error = None, str(error)[:200]
+        return True
+
+
 def configure(level: int = logging.INFO) -> None:
     """Send logs to standard error: lines a person can read on a terminal, JSON elsewhere."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Lines() if sys.stderr.isatty() else _JsonLines())
+    handler.addFilter(_OnceAMinute())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.getLogger("websockets").setLevel(logging.WARNING)

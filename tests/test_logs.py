@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from websockets.exceptions import InvalidMessage
 
 from captions import logs
 
@@ -63,3 +64,27 @@ def test_the_chatter_of_websockets_is_left_out(capsys: pytest.CaptureFixture[str
     logs.configure()
     logging.getLogger("websockets.server").info("connection open")
     assert capsys.readouterr().err == ""
+
+
+def complaint(minute: float, error: Exception) -> logging.LogRecord:
+    """What a library logs of a stranger, so many minutes after the first."""
+    info = (type(error), error, error.__traceback__)
+    record = logging.LogRecord("websockets.server", logging.ERROR, "", 0, "opening handshake failed", None, info)
+    record.created = 1_000_000.0 + 60.0 * minute
+    return record
+
+
+def test_libraries_complain_of_strangers_once_a_minute_and_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure()
+    for minute in (0.0, 0.1, 0.9, 1.0):
+        logging.getLogger("websockets.server").handle(complaint(minute, InvalidMessage("no request " + "x" * 500)))
+    first, second = (json.loads(line) for line in capsys.readouterr().err.splitlines())
+    assert (first["event"], len(first["error"]), "exception" in first) == ("opening handshake failed", 200, False)
+    assert (second["left_out"], "exception" in second) == (2, False)
+
+
+def test_our_own_lines_are_never_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure()
+    for _ in range(3):
+        logging.getLogger("captions.server").warning("dropped a slow reader")
+    assert len(capsys.readouterr().err.splitlines()) == 3

@@ -29,17 +29,24 @@ class Watcher(Protocol):
 
 @dataclass(slots=True)
 class _Room:
-    """`final`: the newest final segments, in the order they closed; `live`: the newest revision of each open one."""
+    """`final`: the newest final segments, in the order they closed; `live`: the newest revision of each open one.
+
+    `spoken_in`: somebody published to it, so that there is something to remember.
+    """
 
     final: deque[str]
     transcript: Transcript
     live: OrderedDict[str, str] = field(default_factory=OrderedDict)
     watchers: set[Watcher] = field(default_factory=set)
     touched_at: float = 0.0
+    spoken_in: bool = False
 
 
 class Rooms:
-    """All rooms of this server. A room comes to be when first spoken in or watched, and is forgotten when idle."""
+    """All rooms of this server. A room comes to be when first spoken in or watched, and is forgotten when idle.
+
+    One that nobody spoke in is gone with its last watcher: who may only watch cannot fill the memory with names.
+    """
 
     MOST_LIVE_SEGMENTS = 200
 
@@ -59,6 +66,7 @@ class Rooms:
     def publish(self, segment: Segment, now: float) -> str:
         """Remember a segment and hand it to everybody who watches: as JSON, which is returned."""
         room = self._room(segment.room, now)
+        room.spoken_in = True
         payload = _encoder.encode(segment).decode()
         room.transcript.add(segment, payload, now)
         if segment.final:
@@ -90,6 +98,8 @@ class Rooms:
         room = self._rooms.get(name)
         if room is not None:
             room.watchers.discard(watcher)
+            if not room.watchers and not room.spoken_in:
+                del self._rooms[name]
 
     def transcript(self, name: str) -> list[Segment] | None:
         """The room's final segments as far as they are kept; None if the configuration keeps none."""

@@ -33,7 +33,7 @@ from captions.rooms.rooms import RoomFull, Rooms
 from captions.server.answers import Answers
 from captions.server.memory import give_memory_back
 from captions.server.outbox import Outbox
-from captions.server.pages import Page
+from captions.server.pages import Page, text
 from captions.server.routes import PublishingSession, match
 
 __all__ = ["Census", "Server"]
@@ -259,7 +259,10 @@ class Server:
     def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
         """Answer plain HTTP, refuse what may not pass, let WebSockets through."""
         assert isinstance(connection, _Connection)
-        path, query = urlsplit(request.path).path, _query(request)
+        try:
+            path, query = urlsplit(request.path).path, _query(request)
+        except ValueError:
+            return _response(text(400, "no address of this server begins like that"))
         answer = self._answers.answer(path, query, _headers(request), len(self._outboxes), self._wall_clock())
         if isinstance(answer, Page):
             return _response(answer)

@@ -196,6 +196,7 @@ def test_a_transcript_keeps_as_many_segments_as_are_configured() -> None:
 def test_a_watcher_keeps_an_idle_room_until_it_leaves() -> None:
     of = rooms(forget_after_s=10.0)
     screen = Screen()
+    of.publish(segment("a", final=True), 0.0)
     of.watch("daily", screen, 5.0)
     of.forget_idle(100.0)
     assert (len(of), of.watchers) == (1, 1)
@@ -218,3 +219,20 @@ def test_the_oldest_open_segment_is_forgotten_first() -> None:
         of.publish(segment(f"s{number:03}"), 0.0)
     shown = [name for name, _ in watching(of).shown]
     assert (shown[0], len(shown)) == ("s001", Rooms.MOST_LIVE_SEGMENTS)
+
+
+def test_a_room_nobody_spoke_in_is_gone_with_its_last_watcher() -> None:
+    of = rooms()
+    one, two = watching(of), watching(of)
+    of.leave("daily", one)
+    assert len(of) == 1
+    of.leave("daily", two)
+    assert len(of) == 0
+
+
+def test_a_room_that_was_spoken_in_outlives_its_watchers() -> None:
+    of = rooms()
+    screen = watching(of)
+    of.publish(segment("a", final=True), 0.0)
+    of.leave("daily", screen)
+    assert watching(of).shown == [("a", 0)]

@@ -132,3 +132,9 @@ async def test_names_that_cannot_be_are_refused_and_leave_nothing() -> None:
         ]
         assert [status for status, _ in refused] == [400] * 4
         assert max(len(body) for _, body in refused) <= 220
+
+
+async def test_an_address_that_is_none_costs_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    async with serving() as served:
+        assert (await served.get("//["))[0] == 400
+        assert [record for record in caplog.records if record.exc_info] == []
