@@ -7,6 +7,7 @@ is a `ConfigError` with one line that says where.
 from __future__ import annotations
 
 import ipaddress
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,9 +17,11 @@ import msgspec
 from msgspec import Meta, Struct
 
 __all__ = [
+    "DIGEST",
     "Config",
     "ConfigError",
     "IssuerConfig",
+    "Key",
     "KeysConfig",
     "LanesConfig",
     "LimitsConfig",
@@ -32,6 +35,8 @@ __all__ = [
 ]
 
 PREFIX = "CAPTIONS_"
+DIGEST = "sha256:"
+"""Before the digest of a key that the configuration does not tell."""
 _SECRET_BYTES = 32
 """Of HS256; RFC 7518 allows no fewer."""
 
@@ -62,14 +67,22 @@ class ServerConfig(_Section, frozen=True):
     origins: tuple[Origin, ...] = ()
 
 
+class Key(_Section, frozen=True):
+    """An API key for the rooms whose names begin with `rooms`."""
+
+    key: str
+    rooms: str = ""
+
+
 class KeysConfig(_Section, frozen=True):
     """API keys: `publish` keys may do everything, `watch` keys may watch.
 
-    Without any, everybody may do everything, so the server then listens on loopback only.
+    A key is written as it is or as `sha256:` and its digest in hexadecimal. Without any, everybody may do everything,
+    so the server then listens on loopback only.
     """
 
-    publish: tuple[str, ...] = ()
-    watch: tuple[str, ...] = ()
+    publish: tuple[str | Key, ...] = ()
+    watch: tuple[str | Key, ...] = ()
 
 
 class IssuerConfig(_Section, frozen=True):
@@ -236,8 +249,8 @@ def _overlay(settings: dict[str, Any], over: Mapping[str, Mapping[str, Any]]) ->
 
 
 def _check(config: Config) -> None:
-    if any(not key for key in (*config.keys.publish, *config.keys.watch)):
-        raise ConfigError("keys: an empty key is no key")
+    for key in (*config.keys.publish, *config.keys.watch):
+        _check_key(key.key if isinstance(key, Key) else key)
     _check_tokens(config)
     if config.is_open and not is_loopback(config.server.host):
         raise ConfigError(
@@ -249,6 +262,13 @@ def _check(config: Config) -> None:
         raise ConfigError("server.origins: without keys only pages of this machine may watch; set keys.publish as well")
     if config.vad.release > config.vad.onset:
         raise ConfigError("vad.release: must not be above vad.onset")
+
+
+def _check_key(key: str) -> None:
+    if not key:
+        raise ConfigError("keys: an empty key is no key")
+    if key.startswith(DIGEST) and not re.fullmatch(r"[0-9a-fA-F]{64}", key.removeprefix(DIGEST)):
+        raise ConfigError(f"keys: {DIGEST} is followed by the 64 hexadecimal digits of the key's SHA-256")
 
 
 def _check_tokens(config: Config) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from captions.config import Config, ConfigError, load
+from captions.config import Config, ConfigError, Key, load
 
 COMMITTED = Path(__file__).parents[1] / "config.toml"
 
@@ -92,6 +92,13 @@ def test_the_environment_sets_every_kind_of_setting(
     ("text", "said"),
     [
         ('[tokens]\nlivekit_api_key = "k"\n', "tokens"),
+        ('[keys]\npublish = ["sha256:s3cret"]\n', "keys: sha256: is followed by"),
+        ('[keys]\npublish = [{key = "s3cret", room = "r"}]\n', "keys.publish"),
+        ('[keys]\npublish = [{key = ""}]\n', "keys"),
+        ('[keys]\npublish = [["s3cret"]]\n', "keys.publish"),
+        ('[keys]\npublish = ["s3cret"\n', "config.toml"),
+        ('[tokens]\nissuers = [{issuer = "i", secrt = "s3cret"}]\n', "tokens.issuers"),
+        ('[tokens]\nlivekit_api_secret = ["s3cret"]\n', "tokens.livekit_api_secret"),
         ('[tokens]\nissuers = [{issuer = "i"}]\n', "tokens.issuers: i needs"),
         ('[tokens]\nissuers = [{issuer = "i", secret = "s", public_key_file = "f"}]\n', "tokens.issuers: i needs"),
         ('[tokens]\nissuers = [{issuer = "", secret = "s"}]\n', "tokens.issuers"),
@@ -123,6 +130,7 @@ def test_a_wrong_setting_is_one_line_that_names_it(tmp_path: Path, text: str, sa
     message = refusal(path)
     assert said in message
     assert "\n" not in message
+    assert "s3cret" not in message
 
 
 @pytest.mark.parametrize(
@@ -198,3 +206,8 @@ def test_a_secret_that_can_be_guessed_is_for_trying_things_out_on_ones_own_machi
     message = refusal(flags={"tokens": tokens, "server": {"host": "0.0.0.0"}})
     assert message.startswith("tokens: the secret of devkey has under 32 bytes")
     assert "a short secret" not in message
+
+
+def test_keys_may_be_for_some_rooms(tmp_path: Path) -> None:
+    config = from_text(tmp_path, '[keys]\npublish = ["k", {key = "t", rooms = "team-"}]\n')
+    assert config.keys.publish == ("k", Key("t", "team-"))

@@ -6,9 +6,10 @@ import hmac
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from hashlib import sha256
 
-from captions.config import Config
+from captions.config import DIGEST, Config, Key
 from captions.doors.grant import ANYTHING, Grant, Right
 from captions.server.tokens import Tokens
 
@@ -28,8 +29,8 @@ class Access:
     def __init__(self, config: Config) -> None:
         self._open = config.is_open
         self._tokens = Tokens(config.tokens)
-        self._grants = [(_digest(key), _PUBLISHER) for key in config.keys.publish]
-        self._grants += [(_digest(key), _WATCHER) for key in config.keys.watch]
+        self._grants = [_known(key, _PUBLISHER) for key in config.keys.publish]
+        self._grants += [_known(key, _WATCHER) for key in config.keys.watch]
 
     def grant(self, key: str, now: float) -> Grant | None:
         """What a key or a token grants, None for nothing. `now`: seconds since 1970.
@@ -66,6 +67,14 @@ def _key_offered(subprotocols: str) -> str:
             with suppress(ValueError):
                 return urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
     return ""
+
+
+def _known(key: str | Key, grant: Grant) -> tuple[bytes, Grant]:
+    """The SHA-256 of a configured key, and what the key grants."""
+    if isinstance(key, Key):
+        return _known(key.key, replace(grant, prefix=key.rooms))
+    is_digest = key.startswith(DIGEST)
+    return bytes.fromhex(key.removeprefix(DIGEST)) if is_digest else _digest(key), grant
 
 
 def _digest(key: str) -> bytes:

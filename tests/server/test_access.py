@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 import pytest
 
-from captions.config import Config, KeysConfig
+from captions.config import Config, Key, KeysConfig
 from captions.doors.grant import ANYTHING, Grant, Right
 from captions.server.access import Access, key_in
 from captions.stream.captions import Participant
 
 BOTH = Right.WATCH | Right.PUBLISH
 NOW = 1_700_000_000.0
+HASHED = f"sha256:{sha256(b'hashed').hexdigest()}"
 
 
 def granted(keys: KeysConfig, key: str) -> Grant | None:
@@ -43,6 +46,16 @@ def test_a_key_that_is_in_both_lists_may_publish() -> None:
     grant = granted(KeysConfig(publish=("k",), watch=("k",)), "k")
     assert grant is not None
     assert grant.rights == BOTH
+
+
+@pytest.mark.parametrize(
+    ("key", "prefix"), [("all", ""), ("team", "team-"), ("hashed", ""), ("both", "team-"), (HASHED, None), ("x", None)]
+)
+def test_a_key_may_be_known_by_its_digest_and_be_for_some_rooms_only(key: str, prefix: str | None) -> None:
+    both = f"sha256:{sha256(b'both').hexdigest().upper()}"
+    keys = KeysConfig(publish=("all", Key("team", "team-"), HASHED, Key(both, "team-")))
+    grant = granted(keys, key)
+    assert grant == (None if prefix is None else Grant("publisher", BOTH, prefix=prefix))
 
 
 @pytest.mark.parametrize(

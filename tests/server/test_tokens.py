@@ -339,3 +339,17 @@ async def test_a_header_that_came_twice_is_no_good_and_no_error_of_ours() -> Non
             async with connect(served.url + "/v1/stream", proxy=None, additional_headers=twice):
                 pass
         assert refused.value.response.status_code == 401
+
+
+async def test_a_key_for_some_rooms_opens_no_others() -> None:
+    keys = {"publish": ["all", {"key": "team", "rooms": "team-"}]}
+    async with serving(keys=keys) as served, served.talker(key="team") as client:
+        team = {"Authorization": "Bearer team"}
+        assert await refusal(f"{served.url}/v1/rooms/team-daily/captions", team) is None
+        for path in ("/v1/rooms/daily/captions", "/api/asr-streaming", "/api/asr-streaming?room=daily"):
+            refused = await refusal(served.url + path, team)
+            assert refused is not None
+            assert refused[0] == 401
+        assert await client.say("t1", saying(1, 2, 3), room="team-daily") == "w1 w2 w3"
+        await client.send(started("t2", room="daily"))
+        assert (await client.hear(Error)).code == "forbidden"
