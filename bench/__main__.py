@@ -30,6 +30,7 @@ COMMANDS = {
     "network": "what loss, and skipping silence, cost in words",
     "simulate": "how many people a batch of lanes captions, in virtual time",
     "digits": "the digits checkpoint through the server",
+    "gpu": "a first meeting of Kyutai's model with a GPU: is it exact, how fast, how many lanes",
     "oracle": "Kyutai's model: every token is that of moshi's own loop",
     "kyutai": "Kyutai's model: what a step costs, ours beside moshi's",
     "second-opinion": "Kyutai's model: the same tokens by Hugging Face transformers",
