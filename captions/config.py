@@ -148,8 +148,9 @@ class LanesConfig(_Section, frozen=True):
 class LimitsConfig(_Section, frozen=True):
     """What one connection, and all of them, may take.
 
-    `outbox_messages`: what may wait for a slow reader before it is dropped. `resume_s`: how long a session waits for a
-    client that lost its connection.
+    `outbox_messages`, `outbox_bytes`: what may wait for a slow reader before it is dropped, and what is kept of a
+    session for a client that comes back; `waiting_bytes`: of all of them together. `answer_bytes`: of plain HTTP
+    answers that wait to be read. `resume_s`: how long a session waits for a client that lost its connection.
     """
 
     message_bytes: Count = 1 << 20
@@ -159,6 +160,9 @@ class LimitsConfig(_Section, frozen=True):
     watchers_per_room: Count = 1_000
     pending_audio_s: Seconds = 20.0
     outbox_messages: Count = 2_000
+    outbox_bytes: Count = 4 << 20
+    waiting_bytes: Count = 64 << 20
+    answer_bytes: Count = 16 << 20
     resume_s: Seconds = 30.0
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from captions.config import LimitsConfig
+from captions.doors.shared_bytes import SharedBytes
 from captions.engine.engine import Engine
 from captions.metrics import Metrics
 from captions.rooms.rooms import Rooms
@@ -22,7 +23,10 @@ Write: TypeAlias = Callable[[bytes | str], None]
 
 @dataclass(slots=True)
 class Service:
-    """The engine, the rooms and the limits. `draining`: no new track is taken. `sessions`: the native ones, by id."""
+    """The engine, the rooms and the limits. `draining`: no new track is taken. `sessions`: the native ones, by id.
+
+    `waiting`: what is kept for clients that have not read it.
+    """
 
     engine: Engine
     rooms: Rooms
@@ -32,3 +36,7 @@ class Service:
     new_id: Callable[[], str]
     draining: bool = False
     sessions: dict[str, Session] = field(default_factory=dict)
+    waiting: SharedBytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.waiting = SharedBytes(self.limits.waiting_bytes)

@@ -6,20 +6,31 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 
+from captions.doors.shared_bytes import SharedBytes
+
 __all__ = ["Outbox"]
 
 
 class Outbox:
     """`send` from the event loop; `run` writes until `close`, then what is left, and returns.
 
-    Whoever reads slower than `limit` messages behind is too slow: `overflow` is called once, and nothing more is kept.
+    Whoever is more than `limit` messages or `limit_bytes` behind is too slow, as is whoever is furthest behind when all
+    have more waiting than they may `share`: `overflow` is called once, and nothing more is kept. A `Keeper`.
     """
 
     def __init__(
-        self, write: Callable[[bytes | str], Awaitable[None]], limit: int, overflow: Callable[[], None]
+        self,
+        write: Callable[[bytes | str], Awaitable[None]],
+        limit: int,
+        limit_bytes: int,
+        share: SharedBytes,
+        overflow: Callable[[], None],
     ) -> None:
         self._write = write
         self._limit = limit
+        self._limit_bytes = limit_bytes
+        self._share = share
+        self._waiting_bytes = 0
         self._overflow = overflow
         self._messages: deque[bytes | str] = deque()
         self._filled = asyncio.Event()
@@ -27,18 +38,32 @@ class Outbox:
         self._empty.set()
         self._closed = False
 
+    @property
+    def kept_bytes(self) -> int:
+        return self._waiting_bytes
+
     def send(self, payload: bytes | str) -> None:
         if self._closed:
             return
-        if len(self._messages) >= self._limit:
-            self._closed = True
-            self._messages.clear()
-            self._filled.set()
-            self._overflow()
+        if len(self._messages) >= self._limit or self._waiting_bytes + len(payload) > self._limit_bytes:
+            self.shed()
             return
         self._messages.append(payload)
         self._filled.set()
         self._empty.clear()
+        self._waits(self._waiting_bytes + len(payload))
+
+    def shed(self) -> None:
+        """Give this reader up."""
+        self._closed = True
+        self.forget()
+        self._filled.set()
+        self._overflow()
+
+    def forget(self) -> None:
+        """Nothing of what waits is written any more."""
+        self._messages.clear()
+        self._waits(0)
 
     async def written(self) -> None:
         """Wait until all that was sent so far is written."""
@@ -52,9 +77,15 @@ class Outbox:
     async def run(self) -> None:
         while True:
             while self._messages:
-                await self._write(self._messages.popleft())
+                payload = self._messages.popleft()
+                self._waits(self._waiting_bytes - len(payload))
+                await self._write(payload)
             self._empty.set()
             if self._closed:
                 return
             self._filled.clear()
             await self._filled.wait()
+
+    def _waits(self, waiting_bytes: int) -> None:
+        self._waiting_bytes = waiting_bytes
+        self._share.changed(self)

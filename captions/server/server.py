@@ -35,6 +35,7 @@ from captions.server.memory import give_memory_back
 from captions.server.outbox import Outbox
 from captions.server.pages import Page, text
 from captions.server.routes import PublishingSession, match
+from captions.server.unread_answers import UnreadAnswer, UnreadAnswers
 
 __all__ = ["Census", "Server"]
 
@@ -70,12 +71,17 @@ class _Connection(ServerConnection):
     """
 
     grant: Grant = NOTHING
+    answer: UnreadAnswer | None = None
 
     async def handshake(self, *args: Any, **kwargs: Any) -> None:
-        await super().handshake(*args, **kwargs)
-        if self.state is not State.OPEN:
-            self.transport.set_write_buffer_limits(0)
-            await self.drain()
+        try:
+            await super().handshake(*args, **kwargs)
+            if self.state is not State.OPEN:
+                self.transport.set_write_buffer_limits(0)
+                await self.drain()
+        finally:
+            if self.answer is not None:
+                self.answer.gone()
 
 
 class Server:
@@ -107,6 +113,7 @@ class Server:
             new_id=_ids(),
         )
         self._answers = Answers(config, self._service)
+        self._unread = UnreadAnswers(config.limits.answer_bytes)
         self._publishing: set[PublishingSession] = set()
         self._outboxes: set[Outbox] = set()
         self._listening: WebSocketServer | None = None
@@ -202,7 +209,14 @@ class Server:
         if kind == "kyutai":
             self._metrics.asr_connect.inc()
             self._metrics.asr_open_channels.inc()
-        outbox = Outbox(connection.send, self._config.limits.outbox_messages, lambda: self._too_slow(connection, kind))
+        limits = self._config.limits
+        outbox = Outbox(
+            connection.send,
+            limits.outbox_messages,
+            limits.outbox_bytes,
+            self._service.waiting,
+            lambda: self._too_slow(connection, kind),
+        )
         self._outboxes.add(outbox)
         writer = asyncio.create_task(outbox.run())
         end = asyncio.create_task(self._close_at(connection, grant.ends_at))
@@ -219,6 +233,7 @@ class Server:
                 self._metrics.asr_open_channels.dec()
             self._outboxes.discard(outbox)
             outbox.close()
+            outbox.forget()
             end.cancel()
             writer.cancel()
             with suppress(asyncio.CancelledError, ConnectionClosed):
@@ -265,7 +280,8 @@ class Server:
             return _response(text(400, "no address of this server begins like that"))
         answer = self._answers.answer(path, query, _headers(request), len(self._outboxes), self._wall_clock())
         if isinstance(answer, Page):
-            return _response(answer)
+            connection.answer = self._unread.admit(len(answer.body))
+            return _response(answer if connection.answer is not None else text(503, "too many answers wait to be read"))
         connection.grant = answer
         return None
 
@@ -274,7 +290,8 @@ class Server:
         while True:
             await asyncio.sleep(_HOUSEKEEPING_S)
             self.rooms.forget_idle(self._clock())
-            if self._engine.tracks_opened > opened and not self._engine.tracks:
+            rushed = self._engine.tracks_opened > opened and not self._engine.tracks
+            if self._unread.has_filled() or rushed:
                 opened = self._engine.tracks_opened
                 give_memory_back()
 

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from captions.doors.shared_bytes import SharedBytes
 from captions.server.outbox import Outbox
 
 
@@ -27,7 +28,7 @@ class Wire:
 
 def outbox(limit: int = 10) -> tuple[Wire, Outbox]:
     wire = Wire()
-    return wire, Outbox(wire.write, limit, wire.overflow)
+    return wire, Outbox(wire.write, limit, 1_000, SharedBytes(1_000), wire.overflow)
 
 
 async def test_everything_is_written_in_order() -> None:
@@ -113,7 +114,30 @@ async def test_an_error_of_the_wire_reaches_who_runs() -> None:
     async def broken(payload: bytes | str) -> None:
         raise ConnectionError
 
-    box = Outbox(broken, 10, lambda: None)
+    box = Outbox(broken, 10, 1_000, SharedBytes(1_000), lambda: None)
     box.send("a")
     with pytest.raises(ConnectionError):
         await box.run()
+
+
+async def test_too_many_bytes_overflow_as_too_many_messages_do() -> None:
+    wire, share = Wire(), SharedBytes(1_000)
+    box = Outbox(wire.write, 10, 8, share, wire.overflow)
+    box.send("aaaa")
+    box.send(b"bbbb")
+    assert (wire.overflowed, share.total) == (0, 8)
+    box.send("c")
+    assert (wire.overflowed, share.total) == (1, 0)
+
+
+async def test_when_all_together_have_too_much_waiting_the_one_furthest_behind_is_dropped() -> None:
+    share = SharedBytes(10)
+    slow, other = Wire(), Wire()
+    slow_box, other_box = (Outbox(wire.write, 10, 100, share, wire.overflow) for wire in (slow, other))
+    slow_box.send("s" * 8)
+    other_box.send("ooo")
+    assert (slow.overflowed, other.overflowed, share.total) == (1, 0, 3)
+    other.flows.set()
+    other_box.close()
+    await other_box.run()
+    assert (other.taken, share.total) == (["ooo"], 0)

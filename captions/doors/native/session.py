@@ -38,7 +38,7 @@ class Session:
         self._write: Write | None = write
         self._encoding: native.Encoding = encoding
         self._tracks: dict[str, PublishedTrack] = {}
-        self._log = ResumeLog(service.limits.outbox_messages)
+        self._log = ResumeLog(service.limits.outbox_messages, service.limits.outbox_bytes, service.waiting)
         self._detached_at: float | None = None
         self._finished = False
         service.sessions[self.id] = self
@@ -148,6 +148,7 @@ class Session:
     def _forget_if_over(self) -> None:
         if self._finished and self._write is None:
             self._service.sessions.pop(self.id, None)
+            self._log.close()
 
     def _read(self, payload: bytes | str) -> native.ClientMessage:
         if isinstance(payload, str):
