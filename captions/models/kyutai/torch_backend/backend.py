@@ -23,10 +23,16 @@ from captions.models.kyutai.torch_backend.loading import load_encoder, load_lm
 from captions.models.model import ModelError
 from captions.types import FRAME_SAMPLES, Pcm
 
-__all__ = ["TorchBackend"]
+__all__ = ["TorchBackend", "agree"]
 
 PROOF_STEPS = 3
-"""Steps of each graph, on different noise, whose tokens must be those of the same steps without a graph."""
+"""Steps of each graph, on different noise, that must give what the same steps give without a graph."""
+
+PROOF_TOLERANCE = 0.05
+PROOF_SHARE = 0.9
+"""So much of what the two give must agree within the tolerance: kernels may round otherwise, and a choice may then fall
+the other way. A graph that is empty, or does not see its input, agrees by chance in a few percent.
+"""
 
 PROOF_LEVEL = 0.1
 GIB = 1 << 30
@@ -97,8 +103,8 @@ class TorchBackend:
                 pool = torch.cuda.graph_pool_handle()
                 for graph in (self._reset, *self._steps.values()):
                     graph.capture(pool)
-            for window, tokens in zip(self._steps, expected, strict=True):
-                if not np.array_equal(self._rehearse(window), tokens):
+            for window, keys in zip(self._steps, expected, strict=True):
+                if not agree(self._rehearse(window), keys):
                     raise ModelError(
                         f"the captured step of {window} places does not give what the step itself gives: "
                         "please report it with the versions of PyTorch, of the driver and of the GPU"
@@ -150,15 +156,16 @@ class TorchBackend:
         self.encoder.reset(self._device_chosen)
         self.lm.reset(self._device_chosen)
 
-    def _rehearse(self, window: int) -> NDArray[np.float32]:
-        """Tokens [PROOF_STEPS, B] of fresh lanes that hear different noise, by the graph of `window`.
+    def _rehearse(self, window: int) -> torch.Tensor:
+        """What fresh lanes keep of different noise by the step of `window`, and what they say of it, as one row.
 
-        The outbox holds NaN before each step, so that a graph that writes nothing is noticed.
+        The tokens alone would prove little: to noise, most models say padding whatever they hear. The outbox holds NaN
+        before each step, so that a graph that writes nothing is noticed.
         """
         self.reset(range(self.lanes))
         random = np.random.default_rng(window)
-        tokens = np.zeros((PROOF_STEPS, self.lanes), np.float32)
-        for row in tokens:
+        said = torch.zeros(0)
+        for _ in range(PROOF_STEPS):
             self._inbox_array[:] = random.normal(scale=PROOF_LEVEL, size=self._inbox_array.shape)
             self._inbox_array[:, FRAME_SAMPLES] = 1.0
             with self._at_work():
@@ -166,8 +173,10 @@ class TorchBackend:
                 self._device_outbox.fill_(torch.nan)
                 self._steps[window]()
                 self._outbox.copy_(self._device_outbox)
-            row[:] = self._outbox_array[:, 0]
-        return tokens
+                said = torch.cat([said, self._outbox.sum(1)])
+        with self._at_work():
+            kept = self.lm.newest_keys(PROOF_STEPS).float().cpu().flatten()
+            return torch.where(said.isnan().any(), torch.nan, kept)
 
     @contextmanager
     def _at_work(self) -> Iterator[None]:
@@ -180,6 +189,12 @@ class TorchBackend:
             stack.enter_context(torch.inference_mode())
             with _device_errors():
                 yield
+
+
+def agree(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Whether two rehearsals gave the same, but for rounding."""
+    close = torch.isclose(one, other, rtol=PROOF_TOLERANCE, atol=PROOF_TOLERANCE)
+    return bool(close.float().mean() >= PROOF_SHARE)
 
 
 def _check_memory(checkpoint: Checkpoint, lanes: int, device: torch.device, dtype: torch.dtype) -> None:

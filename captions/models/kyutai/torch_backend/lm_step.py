@@ -115,6 +115,10 @@ class LmStep:
             self._offsets.fill_(places)
         self._offsets_host[:] = places
 
+    def newest_keys(self, steps: int) -> Tensor:
+        """The last layer's keys and values [2, B, H, steps, D] of the first `steps` frames since a reset."""
+        return self._cache[-1, :, :, :, 1 : 1 + steps]
+
     def window(self, active: NDArray[np.bool_]) -> int:
         """The smallest of `windows` that holds what each lane where `active` [B] attends over in its next step."""
         longest = min(int(self._offsets_host[active].max()) + 1, self._context)

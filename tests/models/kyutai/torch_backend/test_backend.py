@@ -10,7 +10,8 @@ from bench.kyutai.shapes import LM_SMALL, MIMI_SMALL, write_random_checkpoint
 from captions.models.kyutai.checkpoint import Checkpoint
 from captions.models.kyutai.memory import memory_of
 from captions.models.kyutai.model import KyutaiModel
-from captions.models.kyutai.torch_backend.backend import TorchBackend
+from captions.models.kyutai.torch_backend.backend import TorchBackend, agree
+from captions.models.kyutai.torch_backend.graph import Graph
 from captions.models.model import Batch, LaneOutput, LanePause, LaneWord, ModelError
 from captions.types import FRAME_SAMPLES, Pcm
 
@@ -109,6 +110,24 @@ def test_the_caches_on_paper_are_those_in_memory(small_checkpoint: Path) -> None
     backend = make(small_checkpoint)
     assert backend.lm.cache_bytes == LANES * memory.lm_lane
     assert backend.encoder.cache_bytes == LANES * memory.mimi_lane
+
+
+def test_a_rehearsal_agrees_with_itself_but_for_rounding_and_not_with_another_input() -> None:
+    random = torch.Generator().manual_seed(1)
+    kept, others = torch.randn(2, 10_000, generator=random)
+    assert agree(kept, kept * 1.001)
+    assert not agree(kept, others), "a graph that does not see its input"
+    assert not agree(torch.full_like(kept, torch.nan), kept), "a graph that writes nothing"
+
+
+def test_warm_up_refuses_a_graph_that_does_nothing(small_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a capture on another device's stream would leave it."""
+    backend = TorchBackend(Checkpoint.find(str(small_checkpoint)), LANES, CPU, torch.float32, fixed_shapes=True)
+    monkeypatch.setattr(Graph, "capture", lambda graph, pool: setattr(graph, "_function", lambda: None))
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: (0, 0))
+    monkeypatch.setattr(backend, "_captures", True)
+    with pytest.raises(ModelError, match="does not give what the step itself gives"):
+        backend.warm_up()
 
 
 @pytest.mark.gpu
