@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "captions"
 MODULES = {str(path.relative_to(PACKAGE)): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 IMPORTERS = {
-    "websockets": {"server/server.py", "client.py"},
+    "websockets": {"server/server.py", "server/connection.py", "server/connections.py", "client.py"},
     "onnxruntime": {"vad/silero.py"},
     "opuslib_next": {"stream/opus.py"},
     "av": {"cli/audio_file.py"},

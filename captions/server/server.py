@@ -1,9 +1,8 @@
-"""Listening, dispatching by the route table, and draining. With client.py, the only importer of websockets."""
+"""Listening, the census of what is held, housekeeping, and draining."""
 
 from __future__ import annotations
 
 import asyncio
-import http
 import itertools
 import logging
 import signal
@@ -11,31 +10,25 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 from websockets.asyncio.server import Server as WebSocketServer
 from websockets.asyncio.server import ServerConnection, serve
-from websockets.datastructures import Headers
-from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
-from websockets.protocol import State
 from websockets.typing import Subprotocol
 
 from captions.config import Config
-from captions.doors.grant import NOTHING, Grant
 from captions.doors.native import messages as native
 from captions.doors.service import Service
 from captions.engine.engine import Engine, EngineCensus
 from captions.metrics import Metrics
 from captions.models.model import Model
-from captions.rooms.rooms import RoomFull, Rooms
+from captions.rooms.rooms import Rooms
 from captions.server.answers import Answers
+from captions.server.connection import Connection, headers_of, path_of, query_of, response
+from captions.server.connections import Connections
 from captions.server.memory import give_memory_back
-from captions.server.outbox import Outbox
 from captions.server.pages import Page, text
-from captions.server.routes import PublishingSession, match
-from captions.server.unread_answers import UnreadAnswer, UnreadAnswers
+from captions.server.unread_answers import UnreadAnswers
 
 __all__ = ["Census", "Server"]
 
@@ -44,8 +37,6 @@ log = logging.getLogger(__name__)
 _MOST_QUEUED_FRAMES = 128
 """Frames read ahead of a connection's handler: an SFU's socket carries a burst of every track's packets each 20 ms."""
 _GOING_AWAY = 1001
-_TRY_LATER = 1013
-_TOKEN_ENDED = 4401
 _HOUSEKEEPING_S = 10.0
 
 
@@ -62,26 +53,6 @@ class Census:
     watchers: int
     speaking: int
     engine: EngineCensus
-
-
-class _Connection(ServerConnection):
-    """Knows what it may do, once it is let in.
-
-    Lets plain HTTP answers out whole: websockets aborts after one, with what the socket has not taken yet.
-    """
-
-    grant: Grant = NOTHING
-    answer: UnreadAnswer | None = None
-
-    async def handshake(self, *args: Any, **kwargs: Any) -> None:
-        try:
-            await super().handshake(*args, **kwargs)
-            if self.state is not State.OPEN:
-                self.transport.set_write_buffer_limits(0)
-                await self.drain()
-        finally:
-            if self.answer is not None:
-                self.answer.gone()
 
 
 class Server:
@@ -114,8 +85,7 @@ class Server:
         )
         self._answers = Answers(config, self._service)
         self._unread = UnreadAnswers(config.limits.answer_bytes)
-        self._publishing: set[PublishingSession] = set()
-        self._outboxes: set[Outbox] = set()
+        self._connections = Connections(self._service, config.limits, wall_clock)
         self._listening: WebSocketServer | None = None
         self._housekeeping: asyncio.Task[None] | None = None
 
@@ -133,8 +103,8 @@ class Server:
 
     def census(self) -> Census:
         return Census(
-            connections=len(self._outboxes),
-            publishing=len(self._publishing),
+            connections=len(self._connections),
+            publishing=self._connections.publishing,
             sessions=len(self._service.sessions),
             watchers=self.rooms.watchers,
             speaking=int(self._metrics.registry.get_sample_value("captions_tracks_speaking") or 0),
@@ -150,19 +120,19 @@ class Server:
         await self.start()
         ready()
         await stop.wait()
-        log.info("draining", extra={"connections": len(self._outboxes), "tracks": self._engine.tracks})
+        log.info("draining", extra={"connections": len(self._connections), "tracks": self._engine.tracks})
         await self.stop()
 
     async def start(self) -> None:
         """Listen (not ready yet), warm the model up, and be ready."""
         server, limits = self._config.server, self._config.limits
         self._listening = await serve(
-            self._serve,
+            self._connections.serve,
             server.host,
             server.port,
             process_request=self._process_request,
             select_subprotocol=_select_subprotocol,
-            create_connection=_Connection,
+            create_connection=Connection,
             compression=None,
             max_size=limits.message_bytes,
             max_queue=_MOST_QUEUED_FRAMES,
@@ -180,15 +150,13 @@ class Server:
     async def stop(self) -> None:
         """Drain: take nothing new, finish what was heard, send the final segments, close."""
         self._service.draining = True
-        for publishing in self._publishing:
-            publishing.finish()
+        self._connections.finish()
         for session in tuple(self._service.sessions.values()):
             session.finish()
         with suppress(TimeoutError):
             async with asyncio.timeout(self._config.server.drain_s):
                 await self._engine.idle()
-                for outbox in tuple(self._outboxes):
-                    await outbox.written()
+                await self._connections.written()
         if self._housekeeping is not None:
             self._housekeeping.cancel()
         if self._listening is not None:
@@ -196,92 +164,17 @@ class Server:
             await self._listening.wait_closed()
         await self._engine.stop()
 
-    async def _serve(self, connection: ServerConnection) -> None:
-        request = connection.request
-        assert request is not None
-        found = match(urlsplit(request.path).path)
-        assert found is not None
-        assert isinstance(connection, _Connection)
-        grant = connection.grant
-        kind = found.route.kind
-        gauge = self._metrics.connections.labels(route=kind)
-        gauge.inc()
-        if kind == "kyutai":
-            self._metrics.asr_connect.inc()
-            self._metrics.asr_open_channels.inc()
-        limits = self._config.limits
-        outbox = Outbox(
-            connection.send,
-            limits.outbox_messages,
-            limits.outbox_bytes,
-            self._service.waiting,
-            lambda: self._too_slow(connection, kind),
-        )
-        self._outboxes.add(outbox)
-        writer = asyncio.create_task(outbox.run())
-        end = asyncio.create_task(self._close_at(connection, grant.ends_at))
-        try:
-            if found.route.door is not None:
-                await self._publish(connection, found.route.door(self._service, outbox.send, _query(request), grant))
-            else:
-                await self._watch(connection, found.parts["room"], outbox)
-        except ConnectionClosed:
-            pass
-        finally:
-            gauge.dec()
-            if kind == "kyutai":
-                self._metrics.asr_open_channels.dec()
-            self._outboxes.discard(outbox)
-            outbox.close()
-            outbox.forget()
-            end.cancel()
-            writer.cancel()
-            with suppress(asyncio.CancelledError, ConnectionClosed):
-                await writer
-
-    async def _publish(self, connection: ServerConnection, session: PublishingSession) -> None:
-        self._publishing.add(session)
-        try:
-            async for payload in connection:
-                await session.receive(payload)
-        finally:
-            self._publishing.discard(session)
-            session.disconnected()
-
-    async def _watch(self, connection: ServerConnection, room: str, outbox: Outbox) -> None:
-        try:
-            self.rooms.watch(room, outbox, self._clock())
-        except RoomFull as error:
-            await connection.close(_TRY_LATER, str(error)[:120])
-            return
-        try:
-            async for _ in connection:
-                pass
-        finally:
-            self.rooms.leave(room, outbox)
-
-    async def _close_at(self, connection: ServerConnection, ends_at: float | None) -> None:
-        """Close a connection when the token that opened it ends; `ends_at` in seconds since 1970."""
-        if ends_at is not None:
-            await asyncio.sleep(ends_at - self._wall_clock())
-            await connection.close(_TOKEN_ENDED, "the token has ended: come back with a new one")
-
-    def _too_slow(self, connection: ServerConnection, kind: str) -> None:
-        self._metrics.readers_dropped.labels(route=kind).inc()
-        log.warning("dropped a slow reader", extra={"route": kind})
-        connection.transport.abort()
-
     def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
         """Answer plain HTTP, refuse what may not pass, let WebSockets through."""
-        assert isinstance(connection, _Connection)
+        assert isinstance(connection, Connection)
         try:
-            path, query = urlsplit(request.path).path, _query(request)
+            path, query = path_of(request), query_of(request)
         except ValueError:
-            return _response(text(400, "no address of this server begins like that"))
-        answer = self._answers.answer(path, query, _headers(request), len(self._outboxes), self._wall_clock())
+            return response(text(400, "no address of this server begins like that"))
+        answer = self._answers.answer(path, query, headers_of(request), len(self._connections), self._wall_clock())
         if isinstance(answer, Page):
             connection.answer = self._unread.admit(len(answer.body))
-            return _response(answer if connection.answer is not None else text(503, "too many answers wait to be read"))
+            return response(answer if connection.answer is not None else text(503, "too many answers wait to be read"))
         connection.grant = answer
         return None
 
@@ -296,28 +189,11 @@ class Server:
                 give_memory_back()
 
 
-def _query(request: Request) -> dict[str, str]:
-    return dict(parse_qsl(urlsplit(request.path).query))
-
-
-def _headers(request: Request) -> Headers:
-    """The request's headers, those that came more than once as one: asking websockets for such a one is an error."""
-    return Headers({name: ", ".join(request.headers.get_all(name)) for name in request.headers})
-
-
 def _select_subprotocol(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
     """Ours if the client offers it; clients that name none are taken as they are."""
     del connection
     ours = Subprotocol(native.SUBPROTOCOL)
     return ours if ours in offered else None
-
-
-def _response(page: Page) -> Response:
-    headers = Headers(page.headers)
-    if page.status != http.HTTPStatus.NOT_MODIFIED:
-        headers["Content-Length"] = str(len(page.body))
-    headers["Connection"] = "close"
-    return Response(page.status, http.HTTPStatus(page.status).phrase, headers, page.body)
 
 
 def _ids() -> Callable[[], str]:

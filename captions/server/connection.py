@@ -1,0 +1,70 @@
+"""One connection as websockets has it: what was asked on it, what it may do, and its plain answer."""
+
+from __future__ import annotations
+
+import http
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from websockets.asyncio.server import ServerConnection
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
+from websockets.protocol import State
+
+from captions.doors.grant import NOTHING, Grant
+from captions.server.pages import Page
+from captions.server.unread_answers import UnreadAnswer
+
+__all__ = ["Connection", "headers_of", "path_of", "query_of", "response"]
+
+
+class Connection(ServerConnection):
+    """Knows what it may do, once it is let in.
+
+    Lets plain HTTP answers out whole: websockets aborts after one, with what the socket has not taken yet.
+    """
+
+    grant: Grant = NOTHING
+    answer: UnreadAnswer | None = None
+
+    async def handshake(self, *args: Any, **kwargs: Any) -> None:
+        try:
+            await super().handshake(*args, **kwargs)
+            if self.state is not State.OPEN:
+                self.transport.set_write_buffer_limits(0)
+                await self.drain()
+        finally:
+            if self.answer is not None:
+                self.answer.gone()
+
+
+def path_of(request: Request) -> str:
+    """The path as it came, still percent-encoded.
+
+    Raises:
+        ValueError: it is no address.
+    """
+    return urlsplit(request.path).path
+
+
+def query_of(request: Request) -> dict[str, str]:
+    """The query's parameters.
+
+    Raises:
+        ValueError: it is no address.
+    """
+    return dict(parse_qsl(urlsplit(request.path).query))
+
+
+def headers_of(request: Request) -> Headers:
+    """The request's headers, those that came more than once as one: asking websockets for such a one is an error."""
+    return Headers({name: ", ".join(request.headers.get_all(name)) for name in request.headers})
+
+
+def response(page: Page) -> Response:
+    """A page as the whole answer of a connection, which ends with it."""
+    headers = Headers(page.headers)
+    if page.status != http.HTTPStatus.NOT_MODIFIED:
+        headers["Content-Length"] = str(len(page.body))
+    headers["Connection"] = "close"
+    return Response(page.status, http.HTTPStatus(page.status).phrase, headers, page.body)

@@ -1,0 +1,131 @@
+"""The WebSockets that were let in, each from there to its end: its door or its room, and what waits to be sent."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+
+from captions.config import LimitsConfig
+from captions.doors.service import Service
+from captions.rooms.rooms import RoomFull
+from captions.server.connection import Connection, path_of, query_of
+from captions.server.outbox import Outbox
+from captions.server.routes import PublishingSession, match
+
+__all__ = ["Connections"]
+
+log = logging.getLogger(__name__)
+
+_TRY_LATER = 1013
+_TOKEN_ENDED = 4401
+
+
+class Connections:
+    """`serve` each; `finish` when nothing more may come, then wait until all is `written`.
+
+    `wall_clock`: what tokens go by, in seconds since 1970.
+    """
+
+    def __init__(self, service: Service, limits: LimitsConfig, wall_clock: Callable[[], float]) -> None:
+        self._service = service
+        self._limits = limits
+        self._wall_clock = wall_clock
+        self._publishing: set[PublishingSession] = set()
+        self._outboxes: set[Outbox] = set()
+
+    def __len__(self) -> int:
+        return len(self._outboxes)
+
+    @property
+    def publishing(self) -> int:
+        """Those that send audio."""
+        return len(self._publishing)
+
+    def finish(self) -> None:
+        """End what is published on all of them; its last words still come."""
+        for session in self._publishing:
+            session.finish()
+
+    async def written(self) -> None:
+        """Wait until all that was sent so far is written."""
+        for outbox in tuple(self._outboxes):
+            await outbox.written()
+
+    async def serve(self, connection: ServerConnection) -> None:
+        request = connection.request
+        assert request is not None
+        found = match(path_of(request))
+        assert found is not None
+        assert isinstance(connection, Connection)
+        kind, grant, metrics = found.route.kind, connection.grant, self._service.metrics
+        gauge = metrics.connections.labels(route=kind)
+        gauge.inc()
+        if kind == "kyutai":
+            metrics.asr_connect.inc()
+            metrics.asr_open_channels.inc()
+        outbox = Outbox(
+            connection.send,
+            self._limits.outbox_messages,
+            self._limits.outbox_bytes,
+            self._service.waiting,
+            lambda: self._too_slow(connection, kind),
+        )
+        self._outboxes.add(outbox)
+        writer = asyncio.create_task(outbox.run())
+        end = asyncio.create_task(self._close_at(connection, grant.ends_at))
+        try:
+            if found.route.door is not None:
+                await self._publish(connection, found.route.door(self._service, outbox.send, query_of(request), grant))
+            else:
+                await self._watch(connection, found.parts["room"], outbox)
+        except ConnectionClosed:
+            pass
+        finally:
+            gauge.dec()
+            if kind == "kyutai":
+                metrics.asr_open_channels.dec()
+            self._outboxes.discard(outbox)
+            outbox.close()
+            outbox.forget()
+            end.cancel()
+            writer.cancel()
+            with suppress(asyncio.CancelledError, ConnectionClosed):
+                await writer
+
+    async def _publish(self, connection: Connection, session: PublishingSession) -> None:
+        self._publishing.add(session)
+        try:
+            async for payload in connection:
+                await session.receive(payload)
+        finally:
+            self._publishing.discard(session)
+            session.disconnected()
+
+    async def _watch(self, connection: Connection, room: str, outbox: Outbox) -> None:
+        rooms = self._service.rooms
+        try:
+            rooms.watch(room, outbox, self._service.clock())
+        except RoomFull as error:
+            await connection.close(_TRY_LATER, str(error)[:120])
+            return
+        try:
+            async for _ in connection:
+                pass
+        finally:
+            rooms.leave(room, outbox)
+
+    async def _close_at(self, connection: Connection, ends_at: float | None) -> None:
+        """Close a connection when the token that opened it ends; `ends_at` in seconds since 1970."""
+        if ends_at is not None:
+            await asyncio.sleep(ends_at - self._wall_clock())
+            await connection.close(_TOKEN_ENDED, "the token has ended: come back with a new one")
+
+    def _too_slow(self, connection: Connection, kind: str) -> None:
+        self._service.metrics.readers_dropped.labels(route=kind).inc()
+        log.warning("dropped a slow reader", extra={"route": kind})
+        connection.transport.abort()
