@@ -15,10 +15,21 @@ from captions.rooms.rooms import Rooms
 if TYPE_CHECKING:
     from captions.doors.native.session import Session
 
-__all__ = ["Service", "Write"]
+__all__ = ["HangUp", "Line", "Service", "Write"]
 
 Write: TypeAlias = Callable[[bytes | str], None]
 """Where a connection's payloads go; never waits."""
+
+HangUp: TypeAlias = Callable[[int, str], None]
+"""Closes a connection, with a WebSocket close code and a reason, behind all that was written; never waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A client's connection, as a door has it."""
+
+    write: Write
+    hang_up: HangUp
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from captions.config import LimitsConfig
-from captions.doors.service import Service
+from captions.doors.service import Line, Service
 from captions.rooms.rooms import RoomFull
 from captions.server.connection import Connection, path_of, query_of
 from captions.server.outbox import Outbox
@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 _TRY_LATER = 1013
 _TOKEN_ENDED = 4401
+_MOST_REASON_BYTES = 123
+"""What a close frame has room for (RFC 6455, 5.5)."""
 
 
 class Connections:
@@ -76,11 +78,12 @@ class Connections:
             lambda: self._too_slow(connection, kind),
         )
         self._outboxes.add(outbox)
-        writer = asyncio.create_task(outbox.run())
+        writer = asyncio.create_task(_write(connection, outbox))
         end = asyncio.create_task(self._close_at(connection, grant.ends_at))
         try:
             if found.route.door is not None:
-                await self._publish(connection, found.route.door(self._service, outbox.send, query_of(request), grant))
+                line = Line(outbox.send, outbox.hang_up)
+                await self._publish(connection, found.route.door(self._service, line, query_of(request), grant))
             else:
                 await self._watch(connection, found.parts["room"], outbox)
         except ConnectionClosed:
@@ -129,3 +132,10 @@ class Connections:
         self._service.metrics.readers_dropped.labels(route=kind).inc()
         log.warning("dropped a slow reader", extra={"route": kind})
         connection.transport.abort()
+
+
+async def _write(connection: Connection, outbox: Outbox) -> None:
+    await outbox.run()
+    if outbox.farewell is not None:
+        code, reason = outbox.farewell
+        await connection.close(code, reason.encode()[:_MOST_REASON_BYTES].decode(errors="ignore"))

@@ -16,6 +16,7 @@ class Outbox:
 
     Whoever is more than `limit` messages or `limit_bytes` behind is too slow, as is whoever is furthest behind when all
     have more waiting than they may `share`: `overflow` is called once, and nothing more is kept. A `Keeper`.
+    `farewell`: the close code and the reason of whoever hung up.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Outbox:
         self._empty = asyncio.Event()
         self._empty.set()
         self._closed = False
+        self.farewell: tuple[int, str] | None = None
 
     @property
     def kept_bytes(self) -> int:
@@ -73,6 +75,11 @@ class Outbox:
         """Nothing more comes; `run` returns once all is written."""
         self._closed = True
         self._filled.set()
+
+    def hang_up(self, code: int, reason: str) -> None:
+        """Nothing more comes: when `run` has returned, the connection is to be closed with this code and reason."""
+        self.farewell = self.farewell or (code, reason)
+        self.close()
 
     async def run(self) -> None:
         while True:

@@ -14,8 +14,9 @@ from captions.doors.kyutai import session as kyutai
 from captions.doors.livekit import session as livekit
 from captions.doors.names import room_of
 from captions.doors.native.connection import NativeConnection
-from captions.doors.service import Service, Write
-from captions.stream.captions import Participant
+from captions.doors.place import place_in
+from captions.doors.service import Line, Service
+from captions.doors.vosk.session import VoskSession
 
 __all__ = ["ROUTES", "Asked", "Door", "Match", "PublishingSession", "Query", "Route", "match"]
 
@@ -32,7 +33,7 @@ class PublishingSession(Protocol):
     def disconnected(self) -> None: ...
 
 
-Door: TypeAlias = Callable[[Service, Write, Query, Grant], PublishingSession]
+Door: TypeAlias = Callable[[Service, Line, Query, Grant], PublishingSession]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,23 +78,27 @@ class Match:
         return Asked(room_of(self.parts.get("room"))) if self.route.asked is None else self.route.asked(query)
 
 
-def _native(service: Service, write: Write, _query: Query, grant: Grant) -> PublishingSession:
-    return NativeConnection(service, write, grant)
+def _native(service: Service, line: Line, _query: Query, grant: Grant) -> PublishingSession:
+    return NativeConnection(service, line.write, grant)
 
 
-def _kyutai(service: Service, write: Write, query: Query, grant: Grant) -> PublishingSession:
-    asked = kyutai.parse_query(query)
-    who = grant.speaks_as or Participant(asked.participant or service.new_id(), asked.name)
-    return kyutai.KyutaiSession(service, write, who, asked.room)
+def _kyutai(service: Service, line: Line, query: Query, grant: Grant) -> PublishingSession:
+    place = place_in(query)
+    return kyutai.KyutaiSession(service, line.write, place.speaker(service, grant), place.room)
 
 
-def _asked_of_kyutai(query: Query) -> Asked:
+def _vosk(service: Service, line: Line, query: Query, grant: Grant) -> PublishingSession:
+    place = place_in(query)
+    return VoskSession(service, line, place.speaker(service, grant), place.room)
+
+
+def _asked_in_query(query: Query) -> Asked:
     """Without a room the captions are private: no grant for certain rooms is good for that, as no room is called ""."""
-    asked = kyutai.parse_query(query)
-    return Asked(asked.room or "", asked.participant)
+    place = place_in(query)
+    return Asked(place.room or "", place.participant)
 
 
-def _livekit(service: Service, _write: Write, query: Query, grant: Grant) -> PublishingSession:
+def _livekit(service: Service, _line: Line, query: Query, grant: Grant) -> PublishingSession:
     egress, who = livekit.parse_query(query), grant.speaks_as
     return livekit.LivekitSession(
         service, egress if who is None else msgspec.structs.replace(egress, participant=who.id, name=who.name)
@@ -107,7 +112,8 @@ def _asked_of_livekit(query: Query) -> Asked:
 
 ROUTES = (
     Route("/v1/stream", "native", Right.PUBLISH, _native),
-    Route("/api/asr-streaming", "kyutai", Right.PUBLISH, _kyutai, _asked_of_kyutai, is_track=True),
+    Route("/api/asr-streaming", "kyutai", Right.PUBLISH, _kyutai, _asked_in_query, is_track=True),
+    Route("/v1/vosk", "vosk", Right.PUBLISH, _vosk, _asked_in_query, is_track=True),
     Route("/v1/livekit", "livekit", Right.PUBLISH, _livekit, _asked_of_livekit, is_track=True),
     Route("/v1/rooms/{room}/captions", "watch", Right.WATCH),
     Route("/v1/rooms/{room}/transcript.{form}", "transcript", Right.WATCH),

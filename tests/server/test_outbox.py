@@ -141,3 +141,14 @@ async def test_when_all_together_have_too_much_waiting_the_one_furthest_behind_i
     other_box.close()
     await other_box.run()
     assert (other.taken, share.total) == (["ooo"], 0)
+
+
+async def test_who_hangs_up_is_written_to_before_the_farewell() -> None:
+    wire, box = outbox()
+    wire.flows.set()
+    box.send("last")
+    box.hang_up(1000, "done")
+    box.hang_up(1011, "too late")
+    box.send("nothing more")
+    await box.run()
+    assert (wire.taken, box.farewell) == (["last"], (1000, "done"))

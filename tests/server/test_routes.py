@@ -79,7 +79,12 @@ def test_other_paths_have_none(path: str) -> None:
 
 def test_audio_and_captions_need_a_right_and_what_an_operator_asks_does_not() -> None:
     rights = {route.kind: route.right for route in ROUTES}
-    assert {kind for kind, right in rights.items() if right is Right.PUBLISH} == {"native", "kyutai", "livekit"}
+    assert {kind for kind, right in rights.items() if right is Right.PUBLISH} == {
+        "native",
+        "kyutai",
+        "livekit",
+        "vosk",
+    }
     assert {kind for kind, right in rights.items() if right is Right.WATCH} == {"watch", "transcript"}
 
 

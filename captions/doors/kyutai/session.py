@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
-from msgspec import Struct
+from collections.abc import Sequence
 
 from captions.doors.kyutai import messages as kyutai
-from captions.doors.names import error_text, query_as
+from captions.doors.names import error_text
 from captions.doors.published_track import PublishedTrack
 from captions.doors.service import Service, Write
 from captions.engine.orders import HearingEvent, Taken
-from captions.stream.captions import Id, Label, Participant
+from captions.stream.captions import Participant
 from captions.stream.codec import Codec
 from captions.stream.ogg import OggError, OggReader
 from captions.stream.opus import OpusDecoder, OpusError
@@ -30,18 +28,10 @@ from captions.types import (
 )
 from captions.vad.gate import SpurtEnded, SpurtStarted
 
-__all__ = ["KyutaiQuery", "KyutaiSession", "parse_query"]
+__all__ = ["KyutaiSession"]
 
 _PAUSES_S = (0.5, 1.0, 2.0, 3.0)
 _MARKER = "marker "
-
-
-class KyutaiQuery(Struct, frozen=True):
-    """Who and where, of which Kyutai's own clients say nothing: without a room the captions are private."""
-
-    room: Id | None = None
-    participant: Id | None = None
-    name: Label = ""
 
 
 class KyutaiSession:
@@ -160,12 +150,3 @@ class KyutaiSession:
     def _send(self, message: kyutai.ServerMessage) -> None:
         if self._connected:
             self._write(kyutai.encode(message))
-
-
-def parse_query(query: Mapping[str, str]) -> KyutaiQuery:
-    """Who and where, from the URL's query.
-
-    Raises:
-        NameProblem: it has an id or a name that cannot be.
-    """
-    return query_as(KyutaiQuery, query)

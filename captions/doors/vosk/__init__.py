@@ -1,0 +1,1 @@
+"""The protocol of Vosk's WebSocket server."""
