@@ -7,7 +7,7 @@ GPU := $(wildcard /proc/driver/nvidia/version)
 RUNTIME_EXTRAS := demo$(if $(GPU),$(comma)kyutai)
 comma := ,
 
-.PHONY: demo serve mic setup test check fast-test gpu-test mutants bench compare-whisperlivekit clean
+.PHONY: demo serve mic setup test check fast-test gpu-test mutants fuzz bench compare-whisperlivekit clean
 
 demo: $(VENV)/.runtime          ## captions of real speech in the terminal, no GPU needed
 	$(BIN)/captions demo
@@ -36,6 +36,11 @@ gpu-test: $(VENV)/.dev          ## the tests that need an NVIDIA GPU
 mutants: $(VENV)/.dev           ## small changes to the pure core: do its tests notice? (about ten minutes)
 	@$(PIP) -e '.[mutants]'
 	$(BIN)/python -m tests.mutants
+
+fuzz: $(VENV)/.dev              ## a minute of coverage-guided fuzzing of each parser
+	@$(PIP) -e '.[fuzz]'
+	for target in $$($(BIN)/python -c 'from tests.fuzz import TARGETS; print(*TARGETS)'); do \
+	  $(BIN)/python -m tests.fuzz $$target --seconds 60 || exit 1; done
 
 bench: $(VENV)/.dev             ## a short pass of every benchmark
 	$(BIN)/python -m bench all

@@ -7,7 +7,7 @@ a Python object a sample.
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
@@ -121,7 +121,7 @@ def decode(data: bytes) -> ClientMessage:
             raise KyutaiProtocolError(f"not a message of this protocol: {error}") from None
         if not isinstance(message, _AudioList):
             return message
-        pcm = np.array(message.pcm, np.float32)
+        pcm = _as_float32(np.array(message.pcm, np.float64))
     if not np.isfinite(pcm).all():
         raise KyutaiProtocolError("the samples are not all finite numbers")
     return Audio(pcm)
@@ -152,5 +152,10 @@ def _uniform_pcm(data: bytes) -> Pcm | None:
     tags: NDArray[np.uint8] = floats["tag"]
     if not (tags == data[at]).all():
         return None
-    samples: Pcm = floats["sample"].astype(np.float32)
-    return samples
+    return _as_float32(floats["sample"])
+
+
+def _as_float32(samples: NDArray[np.floating[Any]]) -> Pcm:
+    """What is too large for it becomes infinite, without a warning in the log."""
+    with np.errstate(over="ignore"):
+        return samples.astype(np.float32)
