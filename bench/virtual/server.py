@@ -58,13 +58,15 @@ class VirtualServer:
         self.segments = 0
         config = Config(rooms=RoomsConfig(forget_after_s=60.0))
         metrics = Metrics()
-        self._engine = Engine(
-            SpeakingModel(lanes, step_s=0.0), config, metrics, lambda: self.now, post=lambda call: call()
-        )
+
+        def clock() -> float:
+            return self.now
+
+        self._engine = Engine(SpeakingModel(lanes, step_s=0.0), config, metrics, clock, post=lambda call: call())
         self._rooms = Rooms(config.rooms, config.limits.watchers_per_room)
         ids = itertools.count()
         self._service = Service(
-            self._engine, self._rooms, metrics, config.limits, lambda: self.now, lambda: f"{next(ids):016x}"
+            self._engine, self._rooms, metrics, config.limits, clock, clock, lambda: f"{next(ids):016x}"
         )
         self._kept_house_at = 0.0
 

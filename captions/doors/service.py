@@ -36,7 +36,7 @@ class Line:
 class Service:
     """The engine, the rooms and the limits. `draining`: no new track is taken. `sessions`: the native ones, by id.
 
-    `waiting`: what is kept for clients that have not read it.
+    `clock` is monotonic, `wall_clock` in seconds since 1970. `waiting`: what is kept for clients that have not read it.
     """
 
     engine: Engine
@@ -44,6 +44,7 @@ class Service:
     metrics: Metrics
     limits: LimitsConfig
     clock: Callable[[], float]
+    wall_clock: Callable[[], float]
     new_id: Callable[[], str]
     draining: bool = False
     sessions: dict[str, Session] = field(default_factory=dict)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from contextlib import suppress
 
 from websockets.asyncio.server import ServerConnection
@@ -28,15 +27,11 @@ _MOST_REASON_BYTES = 123
 
 
 class Connections:
-    """`serve` each; `finish` when nothing more may come, then wait until all is `written`.
+    """`serve` each; `finish` when nothing more may come, then wait until all is `written`."""
 
-    `wall_clock`: what tokens go by, in seconds since 1970.
-    """
-
-    def __init__(self, service: Service, limits: LimitsConfig, wall_clock: Callable[[], float]) -> None:
+    def __init__(self, service: Service, limits: LimitsConfig) -> None:
         self._service = service
         self._limits = limits
-        self._wall_clock = wall_clock
         self._publishing: set[PublishingSession] = set()
         self._outboxes: set[Outbox] = set()
 
@@ -125,7 +120,7 @@ class Connections:
     async def _close_at(self, connection: Connection, ends_at: float | None) -> None:
         """Close a connection when the token that opened it ends; `ends_at` in seconds since 1970."""
         if ends_at is not None:
-            await asyncio.sleep(ends_at - self._wall_clock())
+            await asyncio.sleep(ends_at - self._service.wall_clock())
             await connection.close(_TOKEN_ENDED, "the token has ended: come back with a new one")
 
     def _too_slow(self, connection: Connection, kind: str) -> None:

@@ -10,9 +10,10 @@ from urllib.parse import unquote
 import msgspec
 
 from captions.doors.grant import Grant, Right
+from captions.doors.jitsi.session import JitsiQuery, JitsiSession
 from captions.doors.kyutai import session as kyutai
 from captions.doors.livekit import session as livekit
-from captions.doors.names import room_of
+from captions.doors.names import query_as, room_of
 from captions.doors.native.connection import NativeConnection
 from captions.doors.place import place_in
 from captions.doors.service import Line, Service
@@ -92,6 +93,14 @@ def _vosk(service: Service, line: Line, query: Query, grant: Grant) -> Publishin
     return VoskSession(service, line, place.speaker(service, grant), place.room)
 
 
+def _jitsi(service: Service, line: Line, query: Query, grant: Grant) -> PublishingSession:
+    return JitsiSession(service, line.write, query_as(JitsiQuery, query), grant)
+
+
+def _asked_of_jitsi(query: Query) -> Asked:
+    return Asked(query_as(JitsiQuery, query).session_id)
+
+
 def _asked_in_query(query: Query) -> Asked:
     """Without a room the captions are private: no grant for certain rooms is good for that, as no room is called ""."""
     place = place_in(query)
@@ -114,6 +123,7 @@ ROUTES = (
     Route("/v1/stream", "native", Right.PUBLISH, _native),
     Route("/api/asr-streaming", "kyutai", Right.PUBLISH, _kyutai, _asked_in_query, is_track=True),
     Route("/v1/vosk", "vosk", Right.PUBLISH, _vosk, _asked_in_query, is_track=True),
+    Route("/v1/jitsi", "jitsi", Right.PUBLISH, _jitsi, _asked_of_jitsi),
     Route("/v1/livekit", "livekit", Right.PUBLISH, _livekit, _asked_of_livekit, is_track=True),
     Route("/v1/rooms/{room}/captions", "watch", Right.WATCH),
     Route("/v1/rooms/{room}/transcript.{form}", "transcript", Right.WATCH),

@@ -81,11 +81,12 @@ class Server:
             metrics=self._metrics,
             limits=config.limits,
             clock=clock,
+            wall_clock=wall_clock,
             new_id=_ids(),
         )
         self._answers = Answers(config, self._service)
         self._unread = UnreadAnswers(config.limits.answer_bytes)
-        self._connections = Connections(self._service, config.limits, wall_clock)
+        self._connections = Connections(self._service, config.limits)
         self._listening: WebSocketServer | None = None
         self._housekeeping: asyncio.Task[None] | None = None
 

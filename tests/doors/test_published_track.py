@@ -88,7 +88,7 @@ class Stage:
         self.rooms = Rooms(config.rooms, 10)
         numbers = count()
         self.service = Service(
-            self.engine, self.rooms, metrics, config.limits, lambda: 0.0, lambda: f"s{next(numbers)}"
+            self.engine, self.rooms, metrics, config.limits, lambda: 0.0, lambda: 0.0, lambda: f"s{next(numbers)}"
         )
         self.owner = Owner()
         self.beside = Beside()

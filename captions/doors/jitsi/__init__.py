@@ -1,0 +1,1 @@
+"""Jitsi's MediaJSON: the videobridge exports a meeting's audio over one WebSocket."""
