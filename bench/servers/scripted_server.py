@@ -90,6 +90,7 @@ class _Session:
         self._connection = connection
         self._script = script
         self._tracks: dict[str, tuple[ScriptedTrack, int]] = {}
+        self._names: list[str] = []
         self._outbox: asyncio.Queue[native.ServerMessage] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
 
@@ -107,18 +108,25 @@ class _Session:
         while True:
             await self._connection.send(native.encode(await self._outbox.get(), "msgpack"))
 
-    def _obey(self, message: native.ClientMessage) -> None:
+    def _obey(self, message: native.ClientMessage | native.SpoiltPackets) -> None:
         match message:
             case native.Start(room=room, track=name):
                 self._tracks[name] = (ScriptedTrack(room, name, self._script), 0)
-                self._outbox.put_nowait(native.Started(name))
+                self._names.append(name)
+                self._outbox.put_nowait(native.Started(name, len(self._names)))
             case native.Audio(track=name):
-                track, packets = self._tracks[name]
-                self._tracks[name] = (track, packets + 1)
-                for moment, said in track.heard((packets + 1) * PACKET_S, self._loop.time()):
-                    self._at(moment, said)
+                self._hear(name)
+            case native.Packets(packets=packets):
+                for packet in packets:
+                    self._hear(self._names[packet.handle - 1])
             case native.Stop(track=name):
                 self._at(self._tracks[name][0].finished(self._loop.time()), native.Stopped(name))
+
+    def _hear(self, name: str) -> None:
+        track, packets = self._tracks[name]
+        self._tracks[name] = (track, packets + 1)
+        for moment, said in track.heard((packets + 1) * PACKET_S, self._loop.time()):
+            self._at(moment, said)
 
     def _at(self, moment: float, message: native.ServerMessage) -> None:
         put: Callable[[native.ServerMessage], None] = self._outbox.put_nowait

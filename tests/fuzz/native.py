@@ -13,6 +13,9 @@ _ENCODINGS: tuple[native.Encoding, ...] = ("json", "msgpack")
 _MESSAGES: tuple[native.ClientMessage, ...] = (
     native.Start("r", "t", "opus", native.Participant("p", "Zoé"), 48_000, 1, "fr", live=False),
     native.Audio("t", b"\xf8\xff\xfe", 65_535, 4_294_967_295, 1.5, 127),
+    native.Packets(
+        [native.TrackPacket(1, b"\xf8\xff\xfe", 65_535, 4_294_967_295, 127, 1.5), native.TrackPacket(2, b"")]
+    ),
     native.Mute("t"),
     native.Unmute("t"),
     native.FlushRequest("t", "f"),
@@ -35,8 +38,14 @@ def check(data: bytes) -> None:
     except native.ProtocolError as error:
         _check_error(native.Error(error.code, str(error), fatal=False, track=error.track))
         return
+    if isinstance(message, native.SpoiltPackets):
+        assert message.spoilt
+        for _, why in message.spoilt:
+            _check_error(native.Error("bad_message", str(native.ProtocolError("bad_message", why)), fatal=False))
+        message = native.Packets(message.sound)
     written = native.encode(message, encoding)
     again = native.decode_client(written.encode() if isinstance(written, str) else written, encoding)
+    assert not isinstance(again, native.SpoiltPackets)
     assert native.encode(again, encoding) == written
 
 

@@ -51,7 +51,7 @@ async def test_ready_comes_first_and_says_what_the_server_can(encoding: Encoding
         await client.send(Ping("1"))
         ready, pong = await client.next(), await client.next()
         assert isinstance(ready, Ready)
-        limits = Limits(1_048_576, tracks=7, pending_audio_s=20.0, resume_s=0.0)
+        limits = Limits(1_048_576, tracks=7, pending_audio_s=20.0, resume_s=0.0, packets=4_096)
         assert ready == Ready(ready.session, ready.secret, "captions.v1", "scripted", ["und"], 480, limits)
         assert isinstance(pong, Pong)
 

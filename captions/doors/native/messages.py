@@ -13,10 +13,21 @@ import msgspec
 from msgspec import Meta, Struct
 
 from captions.doors.names import error_text
+from captions.doors.native.packets import (
+    MOST_PACKETS,
+    Encoding,
+    Level,
+    Seq,
+    SpoiltPackets,
+    Timestamp,
+    TrackPacket,
+    read_each,
+)
 from captions.stream.captions import CaptionWord, GapNotice, Id, Label, Latency, Participant, Segment, SpeechNotice
 from captions.stream.codec import CodecName
 
 __all__ = [
+    "MOST_PACKETS",
     "SUBPROTOCOL",
     "Audio",
     "CaptionWord",
@@ -31,6 +42,7 @@ __all__ = [
     "Latency",
     "Limits",
     "Mute",
+    "Packets",
     "Participant",
     "Ping",
     "Pong",
@@ -40,10 +52,12 @@ __all__ = [
     "Segment",
     "ServerMessage",
     "SpeechNotice",
+    "SpoiltPackets",
     "Start",
     "Started",
     "Stop",
     "Stopped",
+    "TrackPacket",
     "Unmute",
     "decode_client",
     "decode_server",
@@ -52,7 +66,6 @@ __all__ = [
 
 SUBPROTOCOL = "captions.v1"
 
-Encoding: TypeAlias = Literal["msgpack", "json"]
 ErrorCode: TypeAlias = Literal[
     "bad_message",
     "unknown_type",
@@ -108,10 +121,16 @@ class Audio(_Message, frozen=True):
 
     track: Id
     data: bytes
-    seq: Annotated[int, Meta(ge=0, le=0xFFFF)] | None = None
-    timestamp: Annotated[int, Meta(ge=0, le=0xFFFFFFFF)] | None = None
+    seq: Seq | None = None
+    timestamp: Timestamp | None = None
     captured_at: float | None = None
-    level: Annotated[int, Meta(ge=0, le=127)] | None = None
+    level: Level | None = None
+
+
+class Packets(_Message, frozen=True):
+    """Packets of any tracks of the connection, in the order in which they came."""
+
+    packets: Annotated[list[TrackPacket], Meta(max_length=MOST_PACKETS)]
 
 
 class Mute(_Message, frozen=True):
@@ -147,7 +166,7 @@ class Resume(_Message, frozen=True):
     received: Annotated[int, Meta(ge=0)]
 
 
-ClientMessage: TypeAlias = Start | Audio | Mute | Unmute | FlushRequest | Stop | Ping | Resume
+ClientMessage: TypeAlias = Start | Audio | Packets | Mute | Unmute | FlushRequest | Stop | Ping | Resume
 
 
 class Limits(Struct, frozen=True):
@@ -155,6 +174,7 @@ class Limits(Struct, frozen=True):
     tracks: int
     pending_audio_s: float
     resume_s: float
+    packets: int = 0
 
 
 class Ready(_Message, frozen=True):
@@ -168,7 +188,10 @@ class Ready(_Message, frozen=True):
 
 
 class Started(_Message, frozen=True):
+    """`handle` names the track in `Packets`; 0 from a server that knows no such message."""
+
     track: str
+    handle: int = 0
 
 
 class Flushed(_Message, frozen=True):
@@ -216,8 +239,8 @@ _msgpack_encoder = msgspec.msgpack.Encoder()
 _json_encoder = msgspec.json.Encoder()
 
 
-def decode_client(data: bytes, encoding: Encoding) -> ClientMessage:
-    """One message of a client.
+def decode_client(data: bytes, encoding: Encoding) -> ClientMessage | SpoiltPackets:
+    """One message of a client. A packet that cannot be read spoils none of the others in its message.
 
     Raises:
         ProtocolError: `unknown_type` for a type the protocol does not have, `unsupported_audio` for a codec, rate or
@@ -228,14 +251,17 @@ def decode_client(data: bytes, encoding: Encoding) -> ClientMessage:
         try:
             return message.decode(data)
         except msgspec.ValidationError as error:
-            raise ProtocolError(_code_of(error), str(error), track.decode(data).named) from None
+            where = str(error).rpartition("`$.")[2].rstrip("`")
+            if where.startswith("packets["):
+                return read_each(data, encoding)
+            raise ProtocolError(_code_at(where), str(error), track.decode(data).named) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         what = "MessagePack" if encoding == "msgpack" else "JSON"
         raise ProtocolError("bad_message", f"not a {what} message: {error}") from None
 
 
-def _code_of(error: msgspec.ValidationError) -> ErrorCode:
-    where = str(error).rpartition("`$.")[2].rstrip("`")
+def _code_at(where: str) -> ErrorCode:
+    """What is wrong with a message, by the path of the field that is."""
     if where == "type":
         return "unknown_type"
     return "unsupported_audio" if where in ("codec", "sample_rate", "channels") else "bad_message"

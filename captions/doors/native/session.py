@@ -22,6 +22,9 @@ _Command: TypeAlias = (
 )
 """Every message of a client but audio."""
 
+_MOST_COMPLAINTS = 16
+"""Of one message: who sends nonsense is not sent more than that of it back."""
+
 
 class Session:
     """Pass every payload to `receive`, in order; what goes back is given to `write`. `detach` when the client is gone.
@@ -38,6 +41,9 @@ class Session:
         self._write: Write | None = write
         self._encoding: native.Encoding = encoding
         self._tracks: dict[str, PublishedTrack] = {}
+        self._handles: dict[str, int] = {}
+        self._by_handle: dict[int, PublishedTrack] = {}
+        self._last_handle = 0
         self._log = ResumeLog(service.limits.outbox_messages, service.limits.outbox_bytes, service.waiting)
         self._detached_at: float | None = None
         self._finished = False
@@ -53,8 +59,12 @@ class Session:
         try:
             message = self._read(payload)
             arrived_at = self._service.clock()
-            if isinstance(message, native.Audio):
+            if isinstance(message, native.Packets):
+                await self._hear_all(message.packets, [], arrived_at)
+            elif isinstance(message, native.Audio):
                 await self._hear(message, arrived_at)
+            elif isinstance(message, native.SpoiltPackets):
+                await self._hear_all(message.sound, message.spoilt, arrived_at)
             else:
                 self._obey(message, arrived_at)
         except native.ProtocolError as error:
@@ -119,6 +129,7 @@ class Session:
     def ended(self, track: PublishedTrack) -> None:
         if self._tracks.get(track.name) is track:
             del self._tracks[track.name]
+            del self._by_handle[self._handles.pop(track.name)]
         self._send(native.Stopped(track=track.name))
 
     def _greet(self) -> None:
@@ -132,7 +143,11 @@ class Session:
                 languages=list(info.languages),
                 delay_ms=round(info.delay_frames * FRAME_S * 1_000),
                 limits=native.Limits(
-                    limits.message_bytes, limits.tracks_per_connection, limits.pending_audio_s, limits.resume_s
+                    limits.message_bytes,
+                    limits.tracks_per_connection,
+                    limits.pending_audio_s,
+                    limits.resume_s,
+                    native.MOST_PACKETS,
                 ),
             )
         )
@@ -150,7 +165,7 @@ class Session:
             self._service.sessions.pop(self.id, None)
             self._log.close()
 
-    def _read(self, payload: bytes | str) -> native.ClientMessage:
+    def _read(self, payload: bytes | str) -> native.ClientMessage | native.SpoiltPackets:
         if isinstance(payload, str):
             return native.decode_client(payload.encode(), "json")
         if self._encoding == "msgpack":
@@ -164,6 +179,30 @@ class Session:
         track.hear(Packet(audio.data, arrived_at, audio.captured_at, audio.seq, audio.timestamp, audio.level))
         if track.is_full:
             await track.room()
+
+    async def _hear_all(
+        self, packets: list[native.TrackPacket], spoilt: list[tuple[int | None, str]], arrived_at: float
+    ) -> None:
+        """The packets of one message. Of a track with some that cannot be heard that is said once."""
+        by_handle = self._by_handle
+        strange: set[int] = set()
+        for packet in packets:
+            track = by_handle.get(packet.handle)
+            if track is None or track.is_ending:
+                strange.add(packet.handle)
+                continue
+            track.hear(Packet(packet.data, arrived_at, packet.captured_at, packet.seq, packet.timestamp, packet.level))
+            if track.is_full:
+                await track.room()
+        if strange or spoilt:
+            wrong = [self._error_of(handle, "unknown_track", f"no track has the handle {handle}") for handle in strange]
+            wrong += [self._error_of(handle, "bad_message", why) for handle, why in dict(reversed(spoilt)).items()]
+            for error in wrong[:_MOST_COMPLAINTS]:
+                self.refuse(error)
+
+    def _error_of(self, handle: int | None, code: native.ErrorCode, why: str) -> native.ProtocolError:
+        track = None if handle is None else self._by_handle.get(handle)
+        return native.ProtocolError(code, why, None if track is None else track.name)
 
     def _obey(self, command: _Command, arrived_at: float) -> None:
         match command:
@@ -202,7 +241,7 @@ class Session:
             codec = Codec(start.codec, start.sample_rate, start.channels)
         except AudioError as error:
             raise native.ProtocolError("unsupported_audio", str(error), start.track) from None
-        self._tracks[start.track] = PublishedTrack(
+        track = self._tracks[start.track] = PublishedTrack(
             service,
             self,
             room=start.room,
@@ -211,7 +250,10 @@ class Session:
             codec=codec,
             live=start.live,
         )
-        self._send(native.Started(track=start.track))
+        self._last_handle += 1
+        self._handles[start.track] = self._last_handle
+        self._by_handle[self._last_handle] = track
+        self._send(native.Started(track=start.track, handle=self._last_handle))
 
     def _track(self, name: str) -> PublishedTrack:
         track = self._tracks.get(name)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from captions.doors.native import messages as native
 from captions.doors.native.messages import (
+    MOST_PACKETS,
     Audio,
     CaptionWord,
     ClientMessage,
@@ -25,6 +26,7 @@ from captions.doors.native.messages import (
     Latency,
     Limits,
     Mute,
+    Packets,
     Participant,
     Ping,
     Pong,
@@ -34,10 +36,12 @@ from captions.doors.native.messages import (
     Segment,
     ServerMessage,
     SpeechNotice,
+    SpoiltPackets,
     Start,
     Started,
     Stop,
     Stopped,
+    TrackPacket,
     Unmute,
     decode_client,
     decode_server,
@@ -75,7 +79,7 @@ CLIENT: list[tuple[ClientMessage, dict[str, Any]]] = [
 ]
 SERVER: list[tuple[ServerMessage, dict[str, Any]]] = [
     (
-        Ready("s1", "x", "captions.v1", "scripted", ["en", "fr"], 500, Limits(1_048_576, 500, 20.0, 30.0)),
+        Ready("s1", "x", "captions.v1", "scripted", ["en", "fr"], 500, Limits(1_048_576, 500, 20.0, 30.0, 4_096)),
         {
             "type": "ready",
             "session": "s1",
@@ -84,10 +88,16 @@ SERVER: list[tuple[ServerMessage, dict[str, Any]]] = [
             "model": "scripted",
             "languages": ["en", "fr"],
             "delay_ms": 500,
-            "limits": {"message_bytes": 1_048_576, "tracks": 500, "pending_audio_s": 20.0, "resume_s": 30.0},
+            "limits": {
+                "message_bytes": 1_048_576,
+                "tracks": 500,
+                "pending_audio_s": 20.0,
+                "resume_s": 30.0,
+                "packets": 4_096,
+            },
         },
     ),
-    (Started("t1"), {"type": "started", "track": "t1"}),
+    (Started("t1", 7), {"type": "started", "track": "t1", "handle": 7}),
     (
         Segment(
             room="daily",
@@ -190,6 +200,70 @@ def test_audio_both_ways() -> None:
     assert decode_client(packed(fields | {"data": "AP8="}, "json"), "json") == audio
     assert fields_of(encode(audio, "msgpack")) == fields | {"data": b"\x00\xff"}
     assert fields_of(encode(audio, "json")) == fields | {"data": "AP8="}
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_packets_both_ways(encoding: Encoding) -> None:
+    packets = Packets([TrackPacket(1, b"\x00\xff", 65_535, 4_294_967_295, 127, 1.5), TrackPacket(2, b"")])
+    whole, empty = (b"\x00\xff", b"") if encoding == "msgpack" else ("AP8=", "")
+    fields = {
+        "type": "packets",
+        "packets": [[1, whole, 65_535, 4_294_967_295, 127, 1.5], [2, empty, None, None, None, None]],
+    }
+    assert decode_client(packed(fields, encoding), encoding) == packets
+    assert fields_of(encode(packets, encoding)) == fields
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_what_a_packet_does_not_say_may_be_left_out(encoding: Encoding) -> None:
+    data = b"ab" if encoding == "msgpack" else "YWI="
+    message = packed({"type": "packets", "packets": [[1, data], [2, data, 9], [3, data, None, 960]]}, encoding)
+    said = [TrackPacket(1, b"ab"), TrackPacket(2, b"ab", 9), TrackPacket(3, b"ab", None, 960)]
+    assert decode_client(message, encoding) == Packets(said)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize(
+    ("bad", "handle"),
+    [
+        ([2], 2),
+        ([2, 5], 2),
+        ([2, None], 2),
+        ([2, "AAA=", 65_536], 2),
+        ([2, "AAA=", 1, -1], 2),
+        ([2, "AAA=", 1, 1, 128], 2),
+        ([2, "AAA=", 1, 1, 1, "now"], 2),
+        (["two", "AAA="], None),
+        ([[2], "AAA="], None),
+        ([], None),
+        ("packet", None),
+        ({"handle": 2}, None),
+        (None, None),
+    ],
+    ids=repr,
+)
+def test_a_packet_that_cannot_be_read_spoils_itself_alone(bad: object, handle: int | None, encoding: Encoding) -> None:
+    data: Any = b"ab" if encoding == "msgpack" else "YWI="
+    found = decode_client(packed({"type": "packets", "packets": [[1, data], bad, [3, data]]}, encoding), encoding)
+    assert isinstance(found, SpoiltPackets)
+    assert found.sound == [TrackPacket(1, b"ab"), TrackPacket(3, b"ab")]
+    assert [handle for handle, _ in found.spoilt] == [handle]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("packets", [None, 5, "x", {}, [[1, ""]] * (MOST_PACKETS + 1)], ids=lambda p: repr(p)[:10])
+def test_packets_that_are_no_list_or_too_many_are_refused_whole(packets: object, encoding: Encoding) -> None:
+    assert refusal(packed({"type": "packets", "packets": packets}, encoding), encoding) == ("bad_message", None)
+
+
+@given(st.lists(st.tuples(st.integers(-1, 70_000), st.binary(max_size=9), st.none() | st.integers(-9, 70_000))))
+def test_sound_and_spoilt_packets_are_all_there_is(packets: list[tuple[int, bytes, int | None]]) -> None:
+    found = decode_client(packed({"type": "packets", "packets": packets}, "msgpack"), "msgpack")
+    sound = [TrackPacket(*packet) for packet in packets if packet[2] is None or 0 <= packet[2] <= 0xFFFF]
+    if isinstance(found, SpoiltPackets):
+        assert (found.sound, len(found.sound) + len(found.spoilt)) == (sound, len(packets))
+    else:
+        assert found == Packets(sound)
 
 
 def test_a_binary_frame_is_bytes_and_a_text_frame_is_text() -> None:
@@ -475,7 +549,9 @@ def test_the_public_names() -> None:
         "GapNotice",
         "Latency",
         "Limits",
+        "MOST_PACKETS",
         "Mute",
+        "Packets",
         "Participant",
         "Ping",
         "Pong",
@@ -486,10 +562,12 @@ def test_the_public_names() -> None:
         "Segment",
         "ServerMessage",
         "SpeechNotice",
+        "SpoiltPackets",
         "Start",
         "Started",
         "Stop",
         "Stopped",
+        "TrackPacket",
         "Unmute",
         "decode_client",
         "decode_server",
