@@ -59,19 +59,26 @@ class ServerConfig(_Section, frozen=True):
     """Where the server listens. `drain_s`: how long a stopping server waits for the last words.
 
     `origins`: the web pages, besides the server's own, that may watch and publish from a browser; "*" is any.
+    `proxies`: the addresses of reverse proxies that are believed when they say whom they speak for (X-Forwarded-For).
     """
 
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65_535)] = 8_080
     drain_s: Seconds = 10.0
     origins: tuple[Origin, ...] = ()
+    proxies: tuple[str, ...] = ()
 
 
 class Key(_Section, frozen=True):
-    """An API key for the rooms whose names begin with `rooms`."""
+    """An API key for the rooms whose names begin with `rooms`.
+
+    `connections` and `tracks`: how many its holder may have at once; None for all that the server has.
+    """
 
     key: str
     rooms: str = ""
+    connections: Count | None = None
+    tracks: Count | None = None
 
 
 class KeysConfig(_Section, frozen=True):
@@ -151,12 +158,19 @@ class LimitsConfig(_Section, frozen=True):
     `outbox_messages`, `outbox_bytes`: what may wait for a slow reader before it is dropped, and what is kept of a
     session for a client that comes back; `waiting_bytes`: of all of them together. `answer_bytes`: of plain HTTP
     answers that wait to be read. `resume_s`: how long a session waits for a client that lost its connection.
+    `watchers_share`: of the connections, what watchers may take; the rest is kept for who publishes. `handshakes`:
+    connections that have not asked for anything yet. `_per_token`: what one participant's tokens are good for at once.
     """
 
     message_bytes: Count = 1 << 20
     connections: Count = 2_000
+    connections_per_address: Count = 1_000
+    connections_per_token: Count = 20
+    handshakes: Count = 500
+    watchers_share: Probability = 0.75
     tracks: Count = 2_000
     tracks_per_connection: Count = 500
+    tracks_per_token: Count = 20
     watchers_per_room: Count = 1_000
     pending_audio_s: Seconds = 20.0
     outbox_messages: Count = 2_000
@@ -237,7 +251,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, dict[str, Any
     return settings
 
 
-_LISTS = {("keys", "publish"), ("keys", "watch"), ("server", "origins")}
+_LISTS = {("keys", "publish"), ("keys", "watch"), ("server", "origins"), ("server", "proxies")}
 """What is comma-separated in the environment."""
 
 

@@ -67,9 +67,10 @@ class Metrics:
 
         self.fullness = Gauge(
             "captions_fullness",
-            "How full this node is, 0 to 1: of its tracks or its lanes, whichever is more",
+            "How full this node is, 0 to 1: of whatever it has least of left",
             registry=r,
         )
+        self.limit_used = Gauge("captions_limit_used", "How much of a limit is used up, 0 to 1", ["limit"], registry=r)
         # The names that dashboards of Kyutai's server know, where they mean the same here.
         self.asr_open_channels = Gauge("asr_open_channels", "Open connections on Kyutai's protocol", registry=r)
         self.asr_connect = Gauge("asr_connect", "Connections so far on Kyutai's protocol", registry=r)

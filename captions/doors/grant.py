@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Flag, auto
 
 from captions.stream.captions import Participant
@@ -23,7 +23,8 @@ class Grant:
 
     `who`: what it is that was shown, as a log may say it. `room`: the only one, None for all of those whose names begin
     with `prefix`. `speaks_as`: who its holder is; None leaves that to the holder to say. `ends_at`: in seconds since
-    1970, None for never.
+    1970, None for never. `connections` and `tracks`: how many `holder` may have at once, under all its grants; None for
+    all that the server has.
     """
 
     who: str
@@ -32,6 +33,9 @@ class Grant:
     room: str | None = None
     speaks_as: Participant | None = None
     ends_at: float | None = None
+    holder: str = field(default="", compare=False)
+    connections: int | None = None
+    tracks: int | None = None
 
     def allows(self, right: Right, room: str | None, participant: str | None = None) -> bool:
         """Whether the right is granted in a room to somebody of this id; None stands for what is named later."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from captions.config import LimitsConfig
 from captions.doors.shared_bytes import SharedBytes
+from captions.doors.slots import Slots
 from captions.engine.engine import Engine
 from captions.metrics import Metrics
 from captions.rooms.rooms import Rooms
@@ -37,6 +38,7 @@ class Service:
     """The engine, the rooms and the limits. `draining`: no new track is taken. `sessions`: the native ones, by id.
 
     `clock` is monotonic, `wall_clock` in seconds since 1970. `waiting`: what is kept for clients that have not read it.
+    `slots`: who has how many tracks.
     """
 
     engine: Engine
@@ -49,6 +51,8 @@ class Service:
     draining: bool = False
     sessions: dict[str, Session] = field(default_factory=dict)
     waiting: SharedBytes = field(init=False)
+    slots: Slots = field(init=False)
 
     def __post_init__(self) -> None:
         self.waiting = SharedBytes(self.limits.waiting_bytes)
+        self.slots = Slots(self.limits.tracks, lambda: self.engine.tracks)

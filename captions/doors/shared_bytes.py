@@ -34,6 +34,11 @@ class SharedBytes:
         """Bytes that all keep together."""
         return self._total
 
+    @property
+    def share(self) -> float:
+        """How much of what may be kept is, 0 to 1."""
+        return self._total / self._most
+
     def changed(self, keeper: Keeper) -> None:
         """Take note of how much a keeper keeps by now."""
         kept = keeper.kept_bytes

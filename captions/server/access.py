@@ -28,7 +28,7 @@ class Access:
 
     def __init__(self, config: Config) -> None:
         self._open = config.is_open
-        self._tokens = Tokens(config.tokens)
+        self._tokens = Tokens(config.tokens, config.limits)
         self._grants = [_known(key, _PUBLISHER) for key in config.keys.publish]
         self._grants += [_known(key, _WATCHER) for key in config.keys.watch]
 
@@ -72,9 +72,9 @@ def _key_offered(subprotocols: str) -> str:
 def _known(key: str | Key, grant: Grant) -> tuple[bytes, Grant]:
     """The SHA-256 of a configured key, and what the key grants."""
     if isinstance(key, Key):
-        return _known(key.key, replace(grant, prefix=key.rooms))
-    is_digest = key.startswith(DIGEST)
-    return bytes.fromhex(key.removeprefix(DIGEST)) if is_digest else _digest(key), grant
+        return _known(key.key, replace(grant, prefix=key.rooms, connections=key.connections, tracks=key.tracks))
+    digest = bytes.fromhex(key.removeprefix(DIGEST)) if key.startswith(DIGEST) else _digest(key)
+    return digest, replace(grant, holder=digest.hex())
 
 
 def _digest(key: str) -> bytes:

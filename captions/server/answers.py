@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from captions import __version__
 from captions.config import Config
@@ -11,30 +12,42 @@ from captions.doors.grant import NOTHING, Grant
 from captions.doors.names import NameProblem
 from captions.doors.service import Service
 from captions.server.access import Access, key_in
+from captions.server.admission import Admission, NoPlace, Place
+from captions.server.fullness import Fullness
 from captions.server.origins import Origins
 from captions.server.pages import Page, Pages, text, transcript
 from captions.server.routes import Match, Query, match
 
-__all__ = ["Answers"]
+__all__ = ["Answers", "LetIn"]
 
 _NO_KEY = "a key or token that is good for this is needed: Authorization: Bearer KEY, or ?key=KEY"
 """Said to whoever may not, for whatever reason: who is told which, learns what others may."""
 
 
+@dataclass(frozen=True, slots=True)
+class LetIn:
+    """What a WebSocket may do that may pass, and its place, which has to be left when the connection is gone."""
+
+    grant: Grant
+    place: Place
+
+
 class Answers:
     """`answer` every request by the route table, before its WebSocket is let in."""
 
-    def __init__(self, config: Config, service: Service) -> None:
+    def __init__(self, config: Config, service: Service, admission: Admission, fullness: Fullness) -> None:
         self._limits = config.limits
         self._service = service
+        self._admission = admission
+        self._fullness = fullness
         self._access = Access(config)
         self._origins = Origins(config)
         self._pages = Pages()
 
-    def answer(self, path: str, query: Query, headers: Mapping[str, str], connections: int, now: float) -> Page | Grant:
+    def answer(self, path: str, query: Query, headers: Mapping[str, str], address: str, now: float) -> Page | LetIn:
         """The answer to a request, or what a WebSocket may do that may pass.
 
-        `connections`: how many are open already. `now`: seconds since 1970.
+        `address`: whose request it is. `now`: seconds since 1970.
         """
         found = match(path)
         if found is None:
@@ -42,7 +55,7 @@ class Answers:
         admitted = self._admit(found, query, headers, now)
         if isinstance(admitted, Page):
             return admitted
-        return self._plain(found, connections) or admitted
+        return self._plain(found) or self._place(found, admitted, address)
 
     def _admit(self, found: Match, query: Query, headers: Mapping[str, str], now: float) -> Page | Grant:
         """What a request may do, or why it may not pass."""
@@ -63,7 +76,7 @@ class Answers:
             return text(401, _NO_KEY)
         return grant
 
-    def _plain(self, found: Match, connections: int) -> Page | None:
+    def _plain(self, found: Match) -> Page | None:
         """What plain HTTP gets; None lets a WebSocket through."""
         match found.route.kind:
             case "health":
@@ -71,8 +84,7 @@ class Answers:
             case "readiness":
                 return self._readiness()
             case "metrics":
-                self._service.metrics.fullness.set(self.fullness())
-                return text(200, self._service.metrics.exposition().decode(), "text/plain; version=0.0.4")
+                return text(200, self._exposition(), "text/plain; version=0.0.4")
             case "build_info" | "modules_info" as what:
                 return text(200, json.dumps(self._kyutai_info(what)), "application/json")
             case "transcript":
@@ -80,27 +92,32 @@ class Answers:
                 if segments is None:
                     return text(404, "this server keeps no transcripts: rooms.transcript_segments")
                 return transcript(segments, found.parts["form"]) or text(404, "not found")
-        if self._is_full(found, connections) or self._service.draining:
-            return text(503, "the server takes no more connections")
         return None
+
+    def _place(self, found: Match, grant: Grant, address: str) -> Page | LetIn:
+        """A place for a WebSocket, or why there is none."""
+        route = found.route
+        if self._service.draining or (route.is_track and not self._service.slots.make_room()):
+            return text(503, "the server takes no more connections")
+        try:
+            return LetIn(grant, self._admission.enter(address, grant, watches=route.door is None))
+        except NoPlace as error:
+            self._service.metrics.errors.labels(code="too_many_connections").inc()
+            return text(429 if error.theirs else 503, str(error))
 
     def _readiness(self) -> Page:
         if not self._service.engine.is_warm or self._service.engine.failed:
             return text(503, "not ready")
         if self._service.draining:
             return text(503, "draining")
-        full = self._service.engine.tracks >= self._limits.tracks
-        return text(503 if full else 200, f"{self.fullness():.0%} full")
+        return text(200 if self._fullness.takes_publishers else 503, f"{self._fullness.worst():.0%} full")
 
-    def fullness(self) -> float:
-        """How full this server is, 0 to 1: of its tracks or its lanes, whichever is more."""
-        tracks = self._service.engine.tracks / self._limits.tracks
-        return max(tracks, self._service.engine.lanes_share)
-
-    def _is_full(self, found: Match, connections: int) -> bool:
-        limits = self._limits
-        too_many_tracks = self._service.engine.tracks >= limits.tracks
-        return connections >= limits.connections or (found.route.is_track and too_many_tracks)
+    def _exposition(self) -> str:
+        metrics = self._service.metrics
+        for limit, share in self._fullness.shares().items():
+            metrics.limit_used.labels(limit=limit).set(share)
+        metrics.fullness.set(self._fullness.worst())
+        return metrics.exposition().decode()
 
     def _kyutai_info(self, what: str) -> object:
         """What Kyutai's server answers there, as far as it has a meaning here."""

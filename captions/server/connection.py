@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -12,6 +13,8 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 
 from captions.doors.grant import NOTHING, Grant
+from captions.server.admission import Place
+from captions.server.doorstep import Doorstep
 from captions.server.pages import Page
 from captions.server.unread_answers import UnreadAnswer
 
@@ -25,7 +28,27 @@ class Connection(ServerConnection):
     """
 
     grant: Grant = NOTHING
+    place: Place | None = None
     answer: UnreadAnswer | None = None
+
+    def __init__(self, *args: Any, doorstep: Doorstep, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._doorstep = doorstep
+
+    @property
+    def peer(self) -> str:
+        """The address at the other end of the socket; "" if it was gone before it could be asked for."""
+        return self.remote_address[0] if self.remote_address else ""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._doorstep.arrives(self.peer, self, self.transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._doorstep.gone(self)
+        if self.place is not None:
+            self.place.leave()
+        super().connection_lost(exc)
 
     async def handshake(self, *args: Any, **kwargs: Any) -> None:
         try:
@@ -34,6 +57,7 @@ class Connection(ServerConnection):
                 self.transport.set_write_buffer_limits(0)
                 await self.drain()
         finally:
+            self._doorstep.gone(self)
             if self.answer is not None:
                 self.answer.gone()
 

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from typing import cast
 
 from websockets.asyncio.server import Server as WebSocketServer
 from websockets.asyncio.server import ServerConnection, serve
@@ -23,9 +25,12 @@ from captions.engine.engine import Engine, EngineCensus
 from captions.metrics import Metrics
 from captions.models.model import Model
 from captions.rooms.rooms import Rooms
+from captions.server.admission import Admission, address_of
 from captions.server.answers import Answers
 from captions.server.connection import Connection, headers_of, path_of, query_of, response
 from captions.server.connections import Connections
+from captions.server.doorstep import Doorstep
+from captions.server.fullness import Fullness
 from captions.server.memory import give_memory_back
 from captions.server.pages import Page, text
 from captions.server.unread_answers import UnreadAnswers
@@ -84,8 +89,11 @@ class Server:
             wall_clock=wall_clock,
             new_id=_ids(),
         )
-        self._answers = Answers(config, self._service)
         self._unread = UnreadAnswers(config.limits.answer_bytes)
+        self._doorstep = Doorstep(config.limits.handshakes)
+        admission = Admission(config.limits)
+        fullness = Fullness(self._service, admission, self._doorstep, self._unread)
+        self._answers = Answers(config, self._service, admission, fullness)
         self._connections = Connections(self._service, config.limits)
         self._listening: WebSocketServer | None = None
         self._housekeeping: asyncio.Task[None] | None = None
@@ -133,7 +141,7 @@ class Server:
             server.port,
             process_request=self._process_request,
             select_subprotocol=_select_subprotocol,
-            create_connection=Connection,
+            create_connection=cast("type[Connection]", partial(Connection, doorstep=self._doorstep)),
             compression=None,
             max_size=limits.message_bytes,
             max_queue=_MOST_QUEUED_FRAMES,
@@ -172,11 +180,13 @@ class Server:
             path, query = path_of(request), query_of(request)
         except ValueError:
             return response(text(400, "no address of this server begins like that"))
-        answer = self._answers.answer(path, query, headers_of(request), len(self._connections), self._wall_clock())
+        headers = headers_of(request)
+        address = address_of(connection.peer, headers, self._config.server.proxies)
+        answer = self._answers.answer(path, query, headers, address, self._wall_clock())
         if isinstance(answer, Page):
             connection.answer = self._unread.admit(len(answer.body))
             return response(answer if connection.answer is not None else text(503, "too many answers wait to be read"))
-        connection.grant = answer
+        connection.grant, connection.place = answer.grant, answer.place
         return None
 
     async def _keep_house(self) -> None:

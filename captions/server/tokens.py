@@ -15,7 +15,7 @@ import msgspec
 from jwt.types import Options
 from msgspec import Struct
 
-from captions.config import ConfigError, IssuerConfig, TokensConfig
+from captions.config import ConfigError, IssuerConfig, LimitsConfig, TokensConfig
 from captions.doors.grant import Grant, Right
 from captions.stream.captions import Id, Label, Participant
 
@@ -74,7 +74,8 @@ class Tokens:
         ConfigError: an issuer's public key cannot be read.
     """
 
-    def __init__(self, config: TokensConfig) -> None:
+    def __init__(self, config: TokensConfig, limits: LimitsConfig) -> None:
+        self._limits = limits
         self._issuers = [_issuer(issuer) for issuer in config.all_issuers]
 
     def grant(self, token: str, now: float) -> Grant | None:
@@ -88,6 +89,9 @@ class Tokens:
                     room=claims.video.room,
                     speaks_as=Participant(claims.sub, claims.name),
                     ends_at=claims.exp,
+                    holder=f"{issuer.name}\n{claims.video.room}\n{claims.sub}",
+                    connections=self._limits.connections_per_token,
+                    tracks=self._limits.tracks_per_token,
                 )
         return None
 

@@ -28,6 +28,11 @@ class UnreadAnswers:
         self._filled = False
         self.unread_bytes = 0
 
+    @property
+    def share(self) -> float:
+        """How much of what may be under way is, 0 to 1."""
+        return self.unread_bytes / self._most_bytes
+
     def admit(self, size: int) -> UnreadAnswer | None:
         """An answer of `size` bytes is to be sent; None if too much is under way already."""
         if size <= _SMALL_BYTES:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import jwt
 
-from captions.config import IssuerConfig, TokensConfig
+from captions.config import IssuerConfig, LimitsConfig, TokensConfig
 from captions.doors.grant import Right
 from captions.server.tokens import Tokens
 
@@ -12,7 +12,7 @@ __all__ = ["check", "seeds"]
 
 _SECRET = "a secret of this target's own, which is long enough"
 _NOW = 1_000.0
-_tokens = Tokens(TokensConfig(issuers=(IssuerConfig("meet", _SECRET),)))
+_tokens = Tokens(TokensConfig(issuers=(IssuerConfig("meet", _SECRET),)), LimitsConfig())
 
 
 def seeds() -> list[bytes]:

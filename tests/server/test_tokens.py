@@ -20,7 +20,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.protocol import State
 
-from captions.config import ConfigError, IssuerConfig, TokensConfig
+from captions.config import ConfigError, IssuerConfig, LimitsConfig, TokensConfig
 from captions.doors.grant import Grant, Right
 from captions.doors.native.messages import Error, Participant, Ready, Resume, Segment, Start, Started, Stop, Stopped
 from captions.server.tokens import Tokens
@@ -30,6 +30,7 @@ from tests.speech import saying
 NOW = 1_700_000_000.0
 KEY, SECRET = "APIkeyOfLivekit", "a secret of LiveKit, 32 bytes or more"
 LIVEKIT = TokensConfig(livekit_api_key=KEY, livekit_api_secret=SECRET)
+LIMITS = LimitsConfig()
 BOTH = Right.WATCH | Right.PUBLISH
 IN_DAILY: Mapping[str, object] = MappingProxyType({"roomJoin": True, "room": "daily"})
 
@@ -44,14 +45,24 @@ def signed(said: Mapping[str, object], secret: str = SECRET, algorithm: str = "H
 
 
 def rights(token: str, config: TokensConfig = LIVEKIT, now: float = NOW) -> Right | None:
-    grant = Tokens(config).grant(token, now)
+    grant = Tokens(config, LIMITS).grant(token, now)
     return None if grant is None else grant.rights
 
 
 def test_a_token_says_who_which_room_what_and_until_when() -> None:
-    assert Tokens(LIVEKIT).grant(signed(claims()), NOW) == Grant(
-        "token", BOTH, room="daily", speaks_as=Participant("ada", "Ada"), ends_at=NOW + 3_600
+    ada = Participant("ada", "Ada")
+    assert Tokens(LIVEKIT, LIMITS).grant(signed(claims()), NOW) == Grant(
+        "token", BOTH, room="daily", speaks_as=ada, ends_at=NOW + 3_600, connections=20, tracks=20
     )
+
+
+def test_a_participants_tokens_are_counted_as_one_holders() -> None:
+    tokens = Tokens(LIVEKIT, LIMITS)
+    two = [tokens.grant(signed(claims(exp=NOW + ends_in)), NOW) for ends_in in (60, 3_600)]
+    other = tokens.grant(signed(claims(sub="bob")), NOW)
+    assert len({grant.holder for grant in two if grant is not None}) == 1
+    assert other is not None
+    assert other.holder not in {grant.holder for grant in two if grant is not None}
 
 
 @pytest.mark.parametrize(
@@ -208,7 +219,7 @@ def test_a_file_that_is_no_public_key_is_refused_by_name(tmp_path: Path, content
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(ConfigError, match=said) as refused:
-        Tokens(TokensConfig(issuers=(IssuerConfig(KEY, public_key_file=str(file)),)))
+        Tokens(TokensConfig(issuers=(IssuerConfig(KEY, public_key_file=str(file)),)), LIMITS)
     assert str(file) in str(refused.value)
 
 

@@ -11,6 +11,7 @@ from captions.doors.native import messages as native
 from captions.doors.published_track import PublishedTrack
 from captions.doors.resume_log import ResumeLog
 from captions.doors.service import Service, Write
+from captions.doors.slots import NoSlot
 from captions.stream.codec import AudioError, Codec
 from captions.stream.timeline import Packet
 from captions.types import FRAME_S
@@ -54,6 +55,11 @@ class Session:
     def tracks(self) -> int:
         return len(self._tracks)
 
+    @property
+    def holder(self) -> str:
+        """Whose grant it began with."""
+        return self._grant.holder
+
     async def receive(self, payload: bytes | str) -> None:
         """One frame of the client. Waits only while a track that must not drop audio has its fill of it."""
         try:
@@ -90,6 +96,7 @@ class Session:
         """The client is gone: what is said is kept for it. The moment, to `give_up` on it later."""
         self._write = None
         self._detached_at = self._service.clock()
+        self._service.slots.set_aside(self)
         self._forget_if_over()
         return self._detached_at
 
@@ -109,6 +116,7 @@ class Session:
         for payload in self._log.missed(resume.received):
             write(payload)
         self._write = write
+        self._service.slots.called_back(self)
         now = self._service.clock()
         away_s = 0.0 if self._detached_at is None else now - self._detached_at
         self._detached_at = None
@@ -127,9 +135,9 @@ class Session:
         self._send(native.Flushed(track=track.name, id=flush_id))
 
     def ended(self, track: PublishedTrack) -> None:
-        if self._tracks.get(track.name) is track:
-            del self._tracks[track.name]
-            del self._by_handle[self._handles.pop(track.name)]
+        del self._tracks[track.name]
+        del self._by_handle[self._handles.pop(track.name)]
+        self._service.slots.give_back(self)
         self._send(native.Stopped(track=track.name))
 
     def _greet(self) -> None:
@@ -163,6 +171,7 @@ class Session:
     def _forget_if_over(self) -> None:
         if self._finished and self._write is None:
             self._service.sessions.pop(self.id, None)
+            self._service.slots.called_back(self)
             self._log.close()
 
     def _read(self, payload: bytes | str) -> native.ClientMessage | native.SpoiltPackets:
@@ -235,12 +244,13 @@ class Session:
             raise native.ProtocolError("track_exists", f"track {start.track!r} is live already", start.track)
         if len(self._tracks) >= service.limits.tracks_per_connection:
             raise native.ProtocolError("too_many_tracks", "this connection has all the tracks it may", start.track)
-        if service.engine.tracks >= service.limits.tracks:
-            raise native.ProtocolError("overloaded", "the server has all the tracks it may; try another", start.track)
         try:
             codec = Codec(start.codec, start.sample_rate, start.channels)
+            service.slots.take(self._grant)
         except AudioError as error:
             raise native.ProtocolError("unsupported_audio", str(error), start.track) from None
+        except NoSlot as error:
+            raise native.ProtocolError("overloaded", str(error), start.track) from None
         track = self._tracks[start.track] = PublishedTrack(
             service,
             self,
