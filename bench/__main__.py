@@ -27,6 +27,7 @@ COMMANDS = {
     "soak": "does anything grow?",
     "ingest": "what hearing costs a track-second, against bare decoding and detection",
     "silent": "what silent participants cost",
+    "cost": "what a participant costs the server, sockets and all, by protocol and load",
     "network": "what loss, and skipping silence, cost in words",
     "simulate": "how many people a batch of lanes captions, in virtual time",
     "digits": "the digits checkpoint through the server",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.commands.latency import add_clip_options, clip_of
-from bench.load.clips import AudioFormat, Clip
+from bench.load.clips import Clip
 from bench.load.sender import Target
 from bench.load.voices import LOADS, voices
 from bench.measure.capacity import search
@@ -18,6 +18,7 @@ from bench.report.console import console, finish, progress
 from bench.report.names import reading, title
 from bench.report.results import Result, Run
 from bench.servers.own_server import own_server
+from captions.client import GATHER_S
 
 __all__ = ["add_to"]
 
@@ -72,6 +73,10 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument("--first", type=int, default=1, help="tracks of the first trial (default: 1)")
     parser.add_argument("--most", type=int, default=600, help="tracks not to exceed (default: 600)")
     parser.add_argument("--pin", action="store_true", help="server on the first core, senders on the last")
+    parser.add_argument("--levels", action="store_true", help="packets say how loud they are, as SFUs know it")
+    parser.add_argument(
+        "--gather-ms", type=float, default=GATHER_S * 1_000, help="0: every packet by itself (default: 20)"
+    )
     parser.add_argument("--seed", type=int, default=1, help="of the meetings (default: 1)")
     parser.set_defaults(run=run)
 
@@ -112,9 +117,8 @@ class _Search:
             own_server(asked.model, asked.lanes, asked.step_ms, cores[0], urgent=asked.urgent) as server,
             progress(f"{tracks} tracks", length_s) as tick,
         ):
-            done = run_pass(
-                Target(server.url, audio_format=AudioFormat()), clips, server, WARM_UP_S, core=cores[-1], tick=tick
-            )
+            target = Target(server.url, gather_s=asked.gather_ms / 1_000)
+            done = run_pass(target, clips, server, WARM_UP_S, core=cores[-1], tick=tick, levels=asked.levels)
         run = to_run(f"{tracks} tracks", done)
         p50, p95 = (run.figures.get(f"{self.figure}_{rank}") for rank in ("p50", "p95"))
         row = {

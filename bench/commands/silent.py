@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.servers.own_server import OwnServer, own_server
-from captions.client import Client
+from captions.client import GATHER_S, Client
 from captions.doors.native.messages import Audio
 from captions.stream.opus import OPUS_CLOCK, OpusEncoder
 
@@ -29,13 +29,16 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser = commands.add_parser("silent", description=__doc__)
     parser.add_argument("--tracks", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument(
+        "--gather-ms", type=float, default=GATHER_S * 1_000, help="0: every packet by itself (default: 20)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     with own_server("moonshine") as server:
-        share = asyncio.run(_measure(server, arguments.tracks, arguments.seconds))
+        share = asyncio.run(_measure(server, arguments.tracks, arguments.seconds, arguments.gather_ms / 1_000))
     print(f"{arguments.tracks} silent Opus tracks for {arguments.seconds:.0f} s: {share:.1%} of a core")
     if arguments.json is not None:
         figures = {"tracks": arguments.tracks, "seconds": arguments.seconds, "core_share": share}
@@ -43,11 +46,11 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-async def _measure(server: OwnServer, tracks: int, seconds: float) -> float:
+async def _measure(server: OwnServer, tracks: int, seconds: float, gather_s: float) -> float:
     noise = np.random.default_rng(0).normal(0, 3e-4, (DISTINCT_PACKETS, BLOCK)).astype(np.float32)
     encoder = OpusEncoder()
     packets = [encoder.encode(block) for block in noise]
-    async with Client(server.url) as client:
+    async with Client(server.url, gather_s=gather_s) as client:
         reading = asyncio.create_task(_read(client))
         for number in range(tracks):
             await client.start("silent", f"t{number}", "opus", OPUS_CLOCK)

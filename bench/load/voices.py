@@ -21,6 +21,7 @@ STAGGER_S = 0.005
 """Tracks send their packets at four moments of each 20 ms, as the senders of a meeting would not all at once."""
 
 ROOM_PEOPLE = 10
+_SILENT = 127
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class PacketPool:
         self._audio = audio
         self._encoded: dict[int, list[bytes]] = {}
         self._silence: list[bytes] = []
+        self._levels: dict[int, list[int]] = {}
 
     def packets(self, voice: Voice) -> tuple[bytes, ...]:
         """All packets of a voice, in order."""
@@ -59,6 +61,20 @@ class PacketPool:
             packets += self._encoded[id(clip)]
         packets += self._quiet(round(voice.duration_s / self._audio.packet_s) - len(packets))
         return tuple(packets)
+
+    def levels(self, voice: Voice) -> tuple[int, ...]:
+        """How loud each packet of a voice is, in -dBov, 127 what is silent: what an SFU says of it (RFC 6464)."""
+        size = round(CLIP_RATE * self._audio.packet_s)
+        levels = [_SILENT] * round(voice.duration_s / self._audio.packet_s)
+        for start, clip in voice.pieces:
+            if id(clip) not in self._levels:
+                blocks = clip.pcm[: len(clip.pcm) // size * size].reshape(-1, size)
+                dbov = -20 * np.log10(np.maximum(np.sqrt((blocks**2).mean(axis=1)), 1e-7))
+                self._levels[id(clip)] = np.clip(np.round(dbov), 0, _SILENT).astype(int).tolist()
+            at = round(start / self._audio.packet_s)
+            of_clip = self._levels[id(clip)][: len(levels) - at]
+            levels[at : at + len(of_clip)] = of_clip
+        return tuple(levels)
 
     def _quiet(self, count: int) -> Iterator[bytes]:
         if not self._silence:

@@ -46,8 +46,10 @@ def run_pass(
     core: int | None = None,
     done_within_s: float = 60.0,
     tick: Callable[[float], None] = lambda _elapsed_s: None,
+    *,
+    levels: bool = False,
 ) -> Pass:
-    """Send each voice as a track of its own, and measure.
+    """Send each voice as a track of its own, and measure. `levels`: each packet says how loud it is.
 
     Raises:
         LoadError: the server refused, or a sender failed.
@@ -56,8 +58,9 @@ def run_pass(
     wire = dialect_for(target.protocol, target.url, None, names[:1], target.audio_format, target.language, 0.0)
     pool = PacketPool(wire.audio_format)
     packets = {id(voice): pool.packets(voice) for voice in voices}
+    told = {id(voice): pool.levels(voice) for voice in voices} if levels else {}
     plans = [
-        TrackPlan(name, packets[id(voice)], voice.starts_s, seed=number)
+        TrackPlan(name, packets[id(voice)], voice.starts_s, number, told.get(id(voice), ()))
         for number, (name, voice) in enumerate(zip(names, voices, strict=True))
     ]
     cpu_before = server.cpu_s() if server is not None else 0.0

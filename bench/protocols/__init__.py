@@ -7,13 +7,13 @@ from typing import Literal, TypeAlias, get_args
 
 from bench.load.clips import AudioFormat
 from bench.protocols.deepgram import DeepgramDialect
-from bench.protocols.dialect import Dialect, Payload
+from bench.protocols.dialect import Dialect, DuePacket, Payload
 from bench.protocols.kyutai import KyutaiDialect
 from bench.protocols.native import NativeDialect
 from bench.protocols.vosk import VoskDialect
 from bench.protocols.whisperlivekit import WhisperLiveKitDialect
 
-__all__ = ["PROTOCOLS", "Dialect", "Payload", "ProtocolName", "dialect_for"]
+__all__ = ["PROTOCOLS", "Dialect", "DuePacket", "Payload", "ProtocolName", "dialect_for"]
 
 ProtocolName: TypeAlias = Literal["native", "kyutai", "whisperlivekit", "vosk", "deepgram"]
 PROTOCOLS: tuple[ProtocolName, ...] = get_args(ProtocolName)

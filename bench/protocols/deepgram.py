@@ -10,7 +10,7 @@ import msgspec
 
 from bench.load.clips import AudioFormat
 from bench.measure.events import Done, Observation, Seen, SeenWord, SpeechTurn, Trouble
-from bench.protocols.dialect import Payload, with_route
+from bench.protocols.dialect import DuePacket, Payload, with_route
 
 __all__ = ["DeepgramDialect"]
 
@@ -43,9 +43,8 @@ class DeepgramDialect:
     def opening(self) -> list[Payload]:
         return []
 
-    def audio(self, track: str, number: int, data: bytes, captured_at: float) -> Payload:
-        del track, number, captured_at
-        return data
+    def audio(self, packets: Sequence[DuePacket]) -> list[Payload]:
+        return [packet.data for packet in packets]
 
     def finishing(self, track: str) -> list[Payload]:
         del track

@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from bench.load.clips import AudioFormat
 from bench.measure.events import Observation
 
-__all__ = ["Dialect", "Payload", "with_route"]
+__all__ = ["Dialect", "DuePacket", "Payload", "with_route"]
 
 Payload: TypeAlias = bytes | str
 """A WebSocket frame: binary or text."""
 
 
+@dataclass(frozen=True, slots=True)
+class DuePacket:
+    """Packet `number` of a track, counted from 0.
+
+    Its first sample was captured at `captured_at`; `level` is its loudness in -dBov (RFC 6464), where that is told.
+    """
+
+    track: str
+    number: int
+    data: bytes
+    captured_at: float = 0.0
+    level: int | None = None
+
+
 class Dialect(Protocol):
     """One connection that carries `tracks`.
 
-    Connect to `url` with `headers` and `subprotocols`; send what `opening` gives; then each packet as `audio`, and
+    Connect to `url` with `headers` and `subprotocols`; send what `opening` gives; then packets as `audio`, and
     `finishing` when a track has had its last. Pass every payload that arrives to `receive`, until each track is `Done`.
     Where `padding` is not None, the server works only while audio comes: send `padding` in real time between
     `finishing` and `Done`.
@@ -31,8 +46,8 @@ class Dialect(Protocol):
 
     def opening(self) -> list[Payload]: ...
 
-    def audio(self, track: str, number: int, data: bytes, captured_at: float) -> Payload:
-        """Packet `number` of a track, counted from 0; its first sample was captured at `captured_at`."""
+    def audio(self, packets: Sequence[DuePacket]) -> list[Payload]:
+        """Packets that are due at one moment: a payload each, unless the protocol can carry many in one."""
 
     def finishing(self, track: str) -> list[Payload]: ...
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.load.clips import AudioFormat
 from bench.measure.events import Done, Observation, Seen, SeenWord, Trouble
-from bench.protocols.dialect import Payload, with_route
+from bench.protocols.dialect import DuePacket, Payload, with_route
 from captions.types import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE
 
 __all__ = ["KyutaiDialect"]
@@ -35,9 +35,8 @@ class KyutaiDialect:
     def opening(self) -> list[Payload]:
         return []
 
-    def audio(self, track: str, number: int, data: bytes, captured_at: float) -> Payload:
-        del track, number, captured_at
-        return _audio(data)
+    def audio(self, packets: Sequence[DuePacket]) -> list[Payload]:
+        return [_audio(packet.data) for packet in packets]
 
     def finishing(self, track: str) -> list[Payload]:
         del track

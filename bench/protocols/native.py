@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from bench.load.clips import AudioFormat
 from bench.measure.events import Done, Observation, Seen, SeenWord, SpeechTurn, Trouble
-from bench.protocols.dialect import Payload, with_route
+from bench.protocols.dialect import DuePacket, Payload, with_route
 from captions.doors.native import messages as native
 from captions.stream.figures import PARTS
 from captions.stream.opus import OPUS_CLOCK
@@ -31,6 +31,7 @@ class NativeDialect:
         self._tracks = tracks
         self._room = room
         self._clock_at = clock_at
+        self._handles: dict[str, int] = {}
         self._timestamp_step = round(audio_format.packet_s * self._clock_rate)
 
     @property
@@ -44,9 +45,23 @@ class NativeDialect:
         ]
         return [*map(_encoded, starts), _encoded(native.Ping(id="clock", sent_at=self._clock_at))]
 
-    def audio(self, track: str, number: int, data: bytes, captured_at: float) -> Payload:
-        timestamp = number * self._timestamp_step & 0xFFFFFFFF
-        return _encoded(native.Audio(track, data, number & 0xFFFF, timestamp, captured_at))
+    def audio(self, packets: Sequence[DuePacket]) -> list[Payload]:
+        """One message, if the server was heard to start all their tracks and there is more than one packet."""
+        handles = self._handles
+        if len(packets) > 1 and all(packet.track in handles for packet in packets):
+            return [_encoded(native.Packets([self._numbered(packet) for packet in packets]))]
+        return [_encoded(self._alone(packet)) for packet in packets]
+
+    def _numbered(self, packet: DuePacket) -> native.TrackPacket:
+        handle, seq, timestamp = self._handles[packet.track], packet.number & 0xFFFF, self._timestamp(packet)
+        return native.TrackPacket(handle, packet.data, seq, timestamp, packet.level, packet.captured_at)
+
+    def _alone(self, packet: DuePacket) -> native.Audio:
+        seq, timestamp = packet.number & 0xFFFF, self._timestamp(packet)
+        return native.Audio(packet.track, packet.data, seq, timestamp, packet.captured_at, packet.level)
+
+    def _timestamp(self, packet: DuePacket) -> int:
+        return packet.number * self._timestamp_step & 0xFFFFFFFF
 
     def finishing(self, track: str) -> list[Payload]:
         return [_encoded(native.Stop(track))]
@@ -61,6 +76,8 @@ class NativeDialect:
                 return [_seen(message, at)]
             case native.SpeechNotice():
                 return [SpeechTurn(message.track, at, message.speaking, message.at)]
+            case native.Started(track=track, handle=handle) if handle:
+                self._handles[track] = handle
             case native.Stopped(track=track):
                 return [Done(track, at)]
             case native.GapNotice(track=track, start=start, end=end, reason=reason):

@@ -9,7 +9,7 @@ import msgspec
 
 from bench.load.clips import AudioFormat
 from bench.measure.events import Done, Observation, Seen, SeenWord
-from bench.protocols.dialect import Payload
+from bench.protocols.dialect import DuePacket, Payload
 
 __all__ = ["VoskDialect"]
 
@@ -33,9 +33,8 @@ class VoskDialect:
         settings = {"sample_rate": self.audio_format.sample_rate, "words": True}
         return [msgspec.json.encode({"config": settings}).decode()]
 
-    def audio(self, track: str, number: int, data: bytes, captured_at: float) -> Payload:
-        del track, number, captured_at
-        return data
+    def audio(self, packets: Sequence[DuePacket]) -> list[Payload]:
+        return [packet.data for packet in packets]
 
     def finishing(self, track: str) -> list[Payload]:
         del track

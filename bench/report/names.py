@@ -29,6 +29,7 @@ TITLES = {
     "offset_error": "speech end error",
     "onsets_missed": "onsets missed after long pauses",
     "troubles": "errors, gaps and broken connections",
+    "participant_cost": "server processor time a participant-second",
     "server_cpu": "server processor time",
     "server_cpu_per_track": "server processor time a track-second",
     "server_memory": "server memory",

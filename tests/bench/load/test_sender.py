@@ -28,10 +28,11 @@ SHORT = Script(
 PACKETS = tuple([b"\x08"] * round(SHORT.duration_s / PACKET_S))
 
 
-async def test_what_two_connections_send_and_see() -> None:
+@pytest.mark.parametrize("gather_s", [0.0, 0.02])
+async def test_what_two_connections_send_and_see(gather_s: float) -> None:
     async with scripted_server(SHORT) as url:
         plans = [TrackPlan(f"t{number}", PACKETS, 0.005 * number) for number in range(3)]
-        (share,) = shares_of(Target(url), plans, tracks_per_connection=2)
+        (share,) = shares_of(Target(url, gather_s=gather_s), plans, tracks_per_connection=2)
         assert [len(tracks) for tracks in share.connections] == [2, 1]
         report = await run_now(share)
     assert len(report.late_ms) + report.held_up == 3 * len(PACKETS)

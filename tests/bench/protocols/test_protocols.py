@@ -8,7 +8,7 @@ import pytest
 
 from bench.load.clips import AudioFormat
 from bench.measure.events import Done, Seen, SeenWord, SpeechTurn, Trouble
-from bench.protocols import PROTOCOLS, dialect_for
+from bench.protocols import PROTOCOLS, DuePacket, dialect_for
 from bench.protocols.deepgram import DeepgramDialect
 from bench.protocols.dialect import with_route
 from bench.protocols.kyutai import KyutaiDialect
@@ -35,9 +35,22 @@ def test_native_carries_many_tracks() -> None:
     opening = [native.decode_client(payload, "msgpack") for payload in dialect.opening() if isinstance(payload, bytes)]
     assert opening == [native.Start("room", "a", "opus"), native.Start("room", "b", "opus"), native.Ping("clock", 5.0)]
     assert dialect.headers == {"Authorization": "Bearer secret"}
-    packet = dialect.audio("b", 70_000, b"opus", 1.5)
+    (packet,) = dialect.audio([DuePacket("b", 70_000, b"opus", 1.5, 30)])
     assert isinstance(packet, bytes)
-    assert native.decode_client(packet, "msgpack") == native.Audio("b", b"opus", 4_464, 67_200_000, 1.5)
+    assert native.decode_client(packet, "msgpack") == native.Audio("b", b"opus", 4_464, 67_200_000, 1.5, 30)
+
+
+def test_native_gathers_packets_once_their_tracks_have_started() -> None:
+    dialect = NativeDialect("ws://h:1", None, ["a", "b"], AudioFormat(), "room", 5.0)
+    due = [DuePacket("a", 0, b"1", 1.5), DuePacket("b", 1, b"2", 1.6, 30)]
+    assert len(dialect.audio(due)) == 2
+    for message in (native.Started("a", 1), native.Started("b", 2)):
+        assert dialect.receive(native.encode(message, "msgpack"), 1.0) == []
+    (gathered,) = dialect.audio(due)
+    assert isinstance(gathered, bytes)
+    assert native.decode_client(gathered, "msgpack") == native.Packets(
+        [native.TrackPacket(1, b"1", 0, 0, None, 1.5), native.TrackPacket(2, b"2", 1, 960, 30, 1.6)]
+    )
 
 
 def test_native_segments_turns_and_ends() -> None:
@@ -81,7 +94,7 @@ def test_kyutai_words_are_closed_as_they_come_and_end_later() -> None:
 
 def test_kyutai_audio_is_an_array_of_single_floats() -> None:
     pcm = np.linspace(-1, 1, 1_920, dtype="<f4")
-    payload = KyutaiDialect("ws://h:1", None, ["t"]).audio("t", 0, pcm.tobytes(), 0.0)
+    (payload,) = KyutaiDialect("ws://h:1", None, ["t"]).audio([DuePacket("t", 0, pcm.tobytes())])
     assert isinstance(payload, bytes)
     assert len(payload) == 9_619
     message = msgspec.msgpack.decode(payload)
