@@ -16,6 +16,7 @@ from websockets.typing import Subprotocol
 from captions.doors.native.messages import (
     SUBPROTOCOL,
     Audio,
+    Caption,
     ClientMessage,
     CodecName,
     Encoding,
@@ -30,6 +31,7 @@ from captions.doors.native.messages import (
     Stop,
     Stopped,
     TrackPacket,
+    Uncaptioned,
     decode_server,
     encode,
 )
@@ -196,18 +198,18 @@ class Client:
 
 
 @asynccontextmanager
-async def watch(url: str, room: str, key: str | None = None) -> AsyncIterator[AsyncIterator[Segment]]:
-    """The captions of a room: recent ones first, then new ones as they come."""
+async def watch(url: str, room: str, key: str | None = None) -> AsyncIterator[AsyncIterator[Caption]]:
+    """The captions of a room: recent ones first, then new ones as they come, and what is missing between them."""
     connection = await _open(_with_route(url, f"/v1/rooms/{quote(room, safe='')}/captions"), key, None)
 
-    async def segments() -> AsyncIterator[Segment]:
+    async def captions() -> AsyncIterator[Caption]:
         async for payload in connection:
             message = decode_server(payload)
-            if isinstance(message, Segment):
+            if isinstance(message, Segment | Uncaptioned):
                 yield message
 
     try:
-        yield segments()
+        yield captions()
     finally:
         await connection.close()
 

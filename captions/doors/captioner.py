@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from captions.doors.missing import Missing
 from captions.engine.orders import Arrived, BadAudio, HearingEvent, Impaired
 from captions.metrics import Metrics
-from captions.stream.captions import CaptionWord, GapNotice, Latency, Participant, Segment, SpeechNotice
+from captions.stream.captions import CaptionWord, GapNotice, Latency, Participant, Segment, SpeechNotice, Uncaptioned
 from captions.stream.figures import PARTS
 from captions.stream.latency import Arrivals, WordLatency, word_latency
 from captions.stream.segments import Revision, Segmenter
@@ -40,7 +41,7 @@ class TrackError:
 
 
 TrackNews: TypeAlias = Segment | SpeechNotice | GapNotice | TrackError
-"""What a track's publisher is told; its room gets the segments."""
+"""What a track's publisher is told; its room gets the segments, and is told what is missing in words of its own."""
 
 
 @dataclass(slots=True)
@@ -55,7 +56,8 @@ class _Spurt:
 class Captioner:
     """Pass on what the listener `heard` and the model `said`; what people are to be told comes out through `tell`.
 
-    `clock` is the server's monotonic clock: the moment a segment leaves is part of its latency.
+    `clock` is the server's monotonic clock: the moment a segment leaves is part of its latency. `wall_clock` counts the
+    seconds since 1970: it is read once, so that nothing said on a track can seem to be said before what came first.
     """
 
     def __init__(
@@ -65,13 +67,15 @@ class Captioner:
         participant: Participant,
         new_id: Callable[[], str],
         clock: Callable[[], float],
+        wall_clock: Callable[[], float],
         metrics: Metrics,
-        tell: Callable[[TrackNews], None],
+        tell: Callable[[TrackNews | Uncaptioned], None],
     ) -> None:
         self.room = room
         self.name = name
         self.participant = participant
         self._clock = clock
+        self._epoch_at = wall_clock() - clock()
         self._metrics = metrics
         self._tell = tell
         self._segmenter = Segmenter(new_id)
@@ -82,6 +86,7 @@ class Captioner:
         self._spurts: deque[_Spurt] = deque()
         self.speaking = False
         self._heard_to = 0
+        self._missing = Missing(room, name, participant, new_id)
 
     def heard(self, event: HearingEvent) -> None:
         match event:
@@ -136,8 +141,9 @@ class Captioner:
         self._gap(Gap(self._heard_to, self._heard_to + samples_in(away_s), "disconnected"))
 
     def missed(self, samples: int) -> None:
-        """The listener had no room for so many samples, which came behind those heard so far."""
-        self._gap(Gap(self._heard_to, self._heard_to + samples, "overload"))
+        """The listener had no room for so many samples, which came behind those heard or missed so far."""
+        start = max(self._heard_to, self._missing.to)
+        self._gap(Gap(start, start + samples, "overload"))
 
     def close(self) -> None:
         """The track is over: what is committed of the segment under way becomes final."""
@@ -163,6 +169,13 @@ class Captioner:
                 track=self.name, start=_rounded(seconds(gap.start)), end=_rounded(seconds(gap.end)), reason=gap.reason
             )
         )
+        missing = self._missing.add(gap, self._said_at(gap.start))
+        if missing is not None:
+            self._tell(missing)
+
+    def _said_at(self, position: int) -> float:
+        """When the audio at a media position arrived, in seconds since 1970."""
+        return _rounded(self._epoch_at + self._arrivals.at(position))
 
     def _error(self, code: Literal["bad_audio", "model_failed"], message: str) -> None:
         self._tell(TrackError(self.name, code, message))
@@ -194,6 +207,7 @@ class Captioner:
             ],
             tentative=" ".join(word.text for word in revision.tentative),
             latency=latency,
+            said_at=self._said_at(revision.start),
         )
 
     def _latency(self, revision: Revision, now: float, ends_spurt: bool) -> Latency:

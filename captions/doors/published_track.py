@@ -19,7 +19,7 @@ from captions.engine.orders import (
     Taken,
     TrackMuted,
 )
-from captions.stream.captions import Participant, Segment
+from captions.stream.captions import Participant, Segment, Uncaptioned
 from captions.stream.codec import Codec
 from captions.stream.timeline import Packet
 from captions.types import Progress, TrackEvent, samples_in
@@ -78,6 +78,7 @@ class PublishedTrack:
             participant=participant,
             new_id=service.new_id,
             clock=service.clock,
+            wall_clock=service.wall_clock,
             metrics=service.metrics,
             tell=self._tell,
         )
@@ -165,11 +166,13 @@ class PublishedTrack:
         if self._owner is not None:
             self._owner.ended(self)
 
-    def _tell(self, news: TrackNews) -> None:
+    def _tell(self, news: TrackNews | Uncaptioned) -> None:
         room_json = None
-        if isinstance(news, Segment) and self._published:
+        if isinstance(news, Segment | Uncaptioned) and self._published:
             room_json = self._service.rooms.publish(news, self._service.clock())
-        elif isinstance(news, TrackError):
+        if isinstance(news, Uncaptioned):
+            return
+        if isinstance(news, TrackError):
             self._service.metrics.errors.labels(code=news.code).inc()
         if self._owner is not None:
             self._owner.show(news, room_json)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -10,7 +10,7 @@ import msgspec
 
 from captions.config import RoomsConfig
 from captions.rooms.transcripts import Transcript
-from captions.stream.captions import Segment
+from captions.stream.captions import Caption, Uncaptioned
 
 __all__ = ["RoomFull", "Rooms", "Watcher"]
 
@@ -29,13 +29,14 @@ class Watcher(Protocol):
 
 @dataclass(slots=True)
 class _Room:
-    """`final`: the newest final segments, in the order they closed; `live`: the newest revision of each open one.
+    """`final`: the newest final segments, in the order they closed, and what was missing between them, by id; `live`:
+    the newest revision of each open one.
 
     `spoken_in`: somebody published to it, so that there is something to remember.
     """
 
-    final: deque[str]
     transcript: Transcript
+    final: OrderedDict[str, str] = field(default_factory=OrderedDict)
     live: OrderedDict[str, str] = field(default_factory=OrderedDict)
     watchers: set[Watcher] = field(default_factory=set)
     touched_at: float = 0.0
@@ -63,18 +64,20 @@ class Rooms:
         """Over all rooms."""
         return sum(len(room.watchers) for room in self._rooms.values())
 
-    def publish(self, segment: Segment, now: float) -> str:
-        """Remember a segment and hand it to everybody who watches: as JSON, which is returned."""
-        room = self._room(segment.room, now)
+    def publish(self, caption: Caption, now: float) -> str:
+        """Remember a caption and hand it to everybody who watches: as JSON, which is returned."""
+        room = self._room(caption.room, now)
         room.spoken_in = True
-        payload = _encoder.encode(segment).decode()
-        room.transcript.add(segment, payload, now)
-        if segment.final:
-            room.live.pop(segment.id, None)
-            if segment.words:
-                room.final.append(payload)
+        payload = _encoder.encode(caption).decode()
+        room.transcript.add(caption, payload)
+        if isinstance(caption, Uncaptioned):
+            self._keep(room, caption.id, payload)
+        elif caption.final:
+            room.live.pop(caption.id, None)
+            if caption.words:
+                self._keep(room, caption.id, payload)
         else:
-            room.live[segment.id] = payload
+            room.live[caption.id] = payload
             if len(room.live) > self.MOST_LIVE_SEGMENTS:
                 room.live.popitem(last=False)
         for watcher in tuple(room.watchers):
@@ -90,7 +93,7 @@ class Rooms:
         room = self._room(name, now)
         if len(room.watchers) >= self._watchers_per_room:
             raise RoomFull(f"room {name!r} has {self._watchers_per_room} watchers already")
-        for payload in (*room.final, *room.live.values()):
+        for payload in (*room.final.values(), *room.live.values()):
             watcher.send(payload)
         room.watchers.add(watcher)
 
@@ -101,12 +104,12 @@ class Rooms:
             if not room.watchers and not room.spoken_in:
                 del self._rooms[name]
 
-    def transcript(self, name: str) -> list[Segment] | None:
-        """The room's final segments as far as they are kept; None if the configuration keeps none."""
+    def transcript(self, name: str) -> Transcript | None:
+        """What was said in the room as far as it is kept; None if the configuration keeps nothing."""
         if not self._config.transcript_segments:
             return None
         room = self._rooms.get(name)
-        return room.transcript.segments() if room is not None else []
+        return room.transcript if room is not None else Transcript(0)
 
     def forget_idle(self, now: float) -> None:
         """Forget rooms that nobody watches and nobody has spoken in for the configured time."""
@@ -118,12 +121,14 @@ class Rooms:
         for name in idle:
             del self._rooms[name]
 
+    def _keep(self, room: _Room, caption_id: str, payload: str) -> None:
+        room.final[caption_id] = payload
+        if len(room.final) > self._config.history_segments:
+            room.final.popitem(last=False)
+
     def _room(self, name: str, now: float) -> _Room:
         room = self._rooms.get(name)
         if room is None:
-            room = self._rooms[name] = _Room(
-                final=deque(maxlen=self._config.history_segments),
-                transcript=Transcript(self._config.transcript_segments),
-            )
+            room = self._rooms[name] = _Room(Transcript(self._config.transcript_segments))
         room.touched_at = now
         return room

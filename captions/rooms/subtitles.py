@@ -1,4 +1,4 @@
-"""Final segments to files people use: plain text, SRT, WebVTT (https://www.w3.org/TR/webvtt1/) and JSON."""
+"""Captions to files people use: plain text, SRT, WebVTT (https://www.w3.org/TR/webvtt1/) and JSON."""
 
 from __future__ import annotations
 
@@ -8,18 +8,43 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from captions.stream.captions import Segment
+from captions.stream.captions import Caption, CaptionWord, Latency, Segment, Uncaptioned
 
-__all__ = ["Format", "render"]
+__all__ = ["Format", "render", "written_out"]
 
 Format: TypeAlias = Literal["text", "json", "srt", "vtt"]
 
 _SHORTEST_CUE_S = 1.0
+_NOT_CAPTIONED = {"en": "[not captioned: {} s]", "fr": "[non sous-titré : {} s]"}
 
 
 def render(segments: Sequence[Segment], form: Format) -> str:
     """The segments, which are final and in order, as one file of that form."""
     return _RENDERERS[form](segments)
+
+
+def written_out(captions: Sequence[Caption], lang: str = "en") -> list[Segment]:
+    """What is missing becomes a segment that says so, with its length, in a language: "en" or "fr"."""
+    return [caption if isinstance(caption, Segment) else _as_segment(caption, lang) for caption in captions]
+
+
+def _as_segment(missing: Uncaptioned, lang: str) -> Segment:
+    start, end = missing.start, missing.end
+    text = _NOT_CAPTIONED.get(lang, _NOT_CAPTIONED["en"]).format(max(1, round(end - start)))
+    return Segment(
+        room=missing.room,
+        track=missing.track,
+        participant=missing.participant,
+        id=missing.id,
+        revision=0,
+        final=True,
+        start=start,
+        end=end,
+        text=text,
+        words=[CaptionWord(text, start, end)],
+        latency=Latency(),
+        said_at=missing.said_at,
+    )
 
 
 def _text(segments: Sequence[Segment]) -> str:

@@ -2,70 +2,89 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import deque
+from collections.abc import Iterator
+from itertools import islice
 
 import msgspec
 
-from captions.stream.captions import Latency, Segment
+from captions.stream.captions import Caption, CaptionWord, Latency, Segment
 
 __all__ = ["Transcript"]
 
-_MOST_TRACKS = 1_000
-_decoder = msgspec.json.Decoder(Segment)
+_PACK = 64
+"""So many captions are packed at a time: they then take a quarter of the room, and packing them a millisecond."""
+_decoder: msgspec.json.Decoder[Caption] = msgspec.json.Decoder(Caption)
 
 
 class Transcript:
-    """`add` every revision as it comes; `segments` are the newest `limit` final ones.
+    """`add` every revision as it comes; `captions` are the newest `limit` that are over, in the order they were said.
 
-    Each track has a clock of its own, which began with its first audio. Where that lies on the server's clock is read
-    off every word's latency, so that what several tracks said comes out in the order it was said.
+    Each track has a clock of its own, which began with its first audio. Captions carry when they were said on the
+    server's clock, so that what several tracks said comes out in the order it was said.
     """
 
     def __init__(self, limit: int) -> None:
-        self._kept: deque[tuple[float, str]] = deque(maxlen=limit)
-        self._zeros: dict[str, float] = {}
-        self._origin: float | None = None
+        self._limit = limit
+        self._newest: dict[str, str] = {}
+        self._packs: deque[bytes] = deque()
+        self._count = 0
+        self._origin_at = float("inf")
 
-    def add(self, segment: Segment, payload: str, now: float) -> None:
-        """A revision published at `now`, on the server's clock in seconds; `payload` is its JSON, kept as it is."""
-        if not segment.words or not self._kept.maxlen:
+    @property
+    def forgotten(self) -> int:
+        """How many captions there were before those that are kept."""
+        return max(0, self._count - self._limit)
+
+    def add(self, caption: Caption, payload: str) -> None:
+        """A revision; `payload` is its JSON."""
+        if not self._limit or (isinstance(caption, Segment) and not caption.words):
             return
-        zero = self._zero(segment, now)
-        if self._origin is None:
-            self._origin = zero + segment.start
-        if segment.final:
-            self._kept.append((zero, payload))
+        self._origin_at = min(self._origin_at, caption.said_at)
+        if isinstance(caption, Segment) and not caption.final:
+            return
+        self._count += caption.id not in self._newest
+        self._newest[caption.id] = payload
+        if len(self._newest) >= 2 * _PACK:
+            self._pack()
 
-    def segments(self) -> list[Segment]:
-        """Oldest first, in seconds since the first word said in the room. One that cannot be read is left out."""
-        origin = self._origin or 0.0
-        segments = [_shifted(segment, zero - origin) for zero, kept in self._kept for segment in _read(kept)]
-        return sorted(segments, key=lambda segment: segment.start)
+    def captions(self) -> list[Caption]:
+        """Times are seconds since the first words in the room. A caption that cannot be read is left out."""
+        kept = {caption.id: caption for payload in self._payloads() for caption in _read(payload)}
+        newest = list(kept.values())[-self._limit :] if self._limit else []
+        moved = (_moved(caption, caption.said_at - self._origin_at - caption.start) for caption in newest)
+        return sorted(moved, key=lambda caption: caption.said_at)
 
-    def _zero(self, segment: Segment, now: float) -> float:
-        """When the track's clock stood at 0; a publisher who comes back under the same name starts a new one."""
-        latency_ms = segment.latency.word_latency
-        if latency_ms is not None:
-            self._zeros.pop(segment.track, None)
-            self._zeros[segment.track] = now - latency_ms / 1_000 - segment.words[-1].end
-            if len(self._zeros) > _MOST_TRACKS:
-                del self._zeros[next(iter(self._zeros))]
-        return self._zeros.get(segment.track, now - segment.end)
+    def _pack(self) -> None:
+        oldest = list(islice(self._newest, _PACK))
+        self._packs.append(zlib.compress("\n".join(self._newest.pop(name) for name in oldest).encode(), 1))
+        while len(self._packs) * _PACK >= self._limit:
+            self._packs.popleft()
+
+    def _payloads(self) -> Iterator[str]:
+        """Oldest first; what grew after it was packed comes once more, as it is now."""
+        for pack in self._packs:
+            yield from zlib.decompress(pack).decode().split("\n")
+        yield from self._newest.values()
 
 
-def _read(payload: str) -> list[Segment]:
-    """The segment, or nothing: one that breaks a rule of today must not cost a room all the others."""
+def _read(payload: str) -> list[Caption]:
+    """The caption, or nothing: one that breaks a rule of today must not cost a room all the others."""
     try:
         return [_decoder.decode(payload)]
     except msgspec.ValidationError:
         return []
 
 
-def _shifted(segment: Segment, by_s: float) -> Segment:
+def _moved(caption: Caption, by_s: float) -> Caption:
+    """A caption on the room's clock instead of its track's."""
+
     def moved(time_s: float) -> float:
         return max(0.0, round(time_s + by_s, 3))
 
-    words = [msgspec.structs.replace(word, start=moved(word.start), end=moved(word.end)) for word in segment.words]
-    return msgspec.structs.replace(
-        segment, start=moved(segment.start), end=moved(segment.end), words=words, latency=Latency()
-    )
+    start, end = moved(caption.start), moved(caption.end)
+    if not isinstance(caption, Segment):
+        return msgspec.structs.replace(caption, start=start, end=end)
+    words = [CaptionWord(word.text, moved(word.start), moved(word.end)) for word in caption.words]
+    return msgspec.structs.replace(caption, start=start, end=end, words=words, latency=Latency())

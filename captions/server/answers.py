@@ -55,7 +55,7 @@ class Answers:
         admitted = self._admit(found, query, headers, now)
         if isinstance(admitted, Page):
             return admitted
-        return self._plain(found) or self._place(found, admitted, address)
+        return self._plain(found, query) or self._place(found, admitted, address)
 
     def _admit(self, found: Match, query: Query, headers: Mapping[str, str], now: float) -> Page | Grant:
         """What a request may do, or why it may not pass."""
@@ -76,7 +76,7 @@ class Answers:
             return text(401, _NO_KEY)
         return grant
 
-    def _plain(self, found: Match) -> Page | None:
+    def _plain(self, found: Match, query: Query) -> Page | None:
         """What plain HTTP gets; None lets a WebSocket through."""
         match found.route.kind:
             case "health":
@@ -88,10 +88,10 @@ class Answers:
             case "build_info" | "modules_info" as what:
                 return text(200, json.dumps(self._kyutai_info(what)), "application/json")
             case "transcript":
-                segments = self._service.rooms.transcript(found.parts["room"])
-                if segments is None:
+                kept = self._service.rooms.transcript(found.parts["room"])
+                if kept is None:
                     return text(404, "this server keeps no transcripts: rooms.transcript_segments")
-                return transcript(segments, found.parts["form"]) or text(404, "not found")
+                return transcript(kept, found.parts["form"], query.get("lang", "en")) or text(404, "not found")
         return None
 
     def _place(self, found: Match, grant: Grant, address: str) -> Page | LetIn:

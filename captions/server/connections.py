@@ -10,6 +10,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from captions.config import LimitsConfig
+from captions.doors.native import messages as native
 from captions.doors.service import Line, Service
 from captions.rooms.rooms import RoomFull
 from captions.server.connection import Connection, path_of, query_of
@@ -20,6 +21,7 @@ __all__ = ["Connections"]
 
 log = logging.getLogger(__name__)
 
+_HEARTBEAT_S = 10.0
 _TRY_LATER = 1013
 _TOKEN_ENDED = 4401
 _MOST_REASON_BYTES = 123
@@ -105,17 +107,26 @@ class Connections:
             session.disconnected()
 
     async def _watch(self, connection: Connection, room: str, outbox: Outbox) -> None:
-        rooms = self._service.rooms
+        rooms, languages = self._service.rooms, self._service.engine.model.info.languages
+        outbox.send(_json(native.Watching(room, list(languages), _HEARTBEAT_S)))
         try:
             rooms.watch(room, outbox, self._service.clock())
         except RoomFull as error:
             await connection.close(_TRY_LATER, str(error)[:120])
             return
+        beating = asyncio.create_task(self._beat(outbox))
         try:
             async for _ in connection:
                 pass
         finally:
             rooms.leave(room, outbox)
+            beating.cancel()
+
+    async def _beat(self, outbox: Outbox) -> None:
+        """A browser sees no pings: without this, a reader could not tell a dead service from silence."""
+        while True:
+            outbox.send(_json(native.Heartbeat(round(self._service.wall_clock(), 3))))
+            await asyncio.sleep(_HEARTBEAT_S)
 
     async def _close_at(self, connection: Connection, ends_at: float | None) -> None:
         """Close a connection when the token that opened it ends; `ends_at` in seconds since 1970."""
@@ -134,3 +145,7 @@ async def _write(connection: Connection, outbox: Outbox) -> None:
     if outbox.farewell is not None:
         code, reason = outbox.farewell
         await connection.close(code, reason.encode()[:_MOST_REASON_BYTES].decode(errors="ignore"))
+
+
+def _json(message: native.ServerMessage) -> bytes | str:
+    return native.encode(message, "json")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import moonshine_voice
 import msgspec
 
 from captions.rooms import subtitles
+from captions.rooms.transcripts import Transcript
 from captions.stream.captions import Segment
 from captions.stream.figures import FIGURES, PARTS
 
@@ -75,22 +75,29 @@ def text(status: int, body: str, content_type: str = "text/plain") -> Page:
     return Page(status, (("Content-Type", f"{content_type}; charset=utf-8"),), body.encode())
 
 
-def transcript(segments: Sequence[Segment], form: str) -> Page | None:
-    """A room's final segments, on one clock and in order, as a file; None for a form there is none of.
+def transcript(of: Transcript, form: str, lang: str = "en") -> Page | None:
+    """What was said in a room as a file; None for a form there is none of. `lang`: of our own words in it.
 
     SRT and text have no field for the speaker.
     """
     if form not in _TRANSCRIPTS:
         return None
     kind, content_type = _TRANSCRIPTS[form]
-    named = [_named(segment) for segment in segments] if kind in ("srt", "text") else segments
+    captions = of.captions()
+    if kind == "json":
+        body = msgspec.json.encode(captions)
+    else:
+        segments = subtitles.written_out(captions, lang)
+        named = [_named(segment) for segment in segments] if kind in ("srt", "text") else segments
+        body = subtitles.render(named, kind).encode()
     headers = (
         *_ALWAYS,
         ("Content-Type", content_type),
         ("Content-Disposition", f'attachment; filename="transcript.{form}"'),
         ("Cache-Control", "no-store"),
+        ("Captions-Forgotten", str(of.forgotten)),
     )
-    return Page(200, headers, subtitles.render(named, kind).encode())
+    return Page(200, headers, body)
 
 
 def _named(segment: Segment) -> Segment:

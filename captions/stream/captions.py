@@ -1,4 +1,4 @@
-"""What people are shown of a track: segments of captions, and notices of speech and of gaps.
+"""What people are shown of a track: captions, what was not captioned, and notices of speech and of gaps.
 
 Rooms, transcripts and doors pass these on as they are; doors/native sends them as its messages, which is why each has a
 `type`. Times are seconds on the track's media clock, which starts at 0 with its first audio.
@@ -11,6 +11,7 @@ from typing import Annotated, TypeAlias
 from msgspec import Meta, Struct
 
 __all__ = [
+    "Caption",
     "CaptionWord",
     "GapNotice",
     "Id",
@@ -19,6 +20,7 @@ __all__ = [
     "Participant",
     "Segment",
     "SpeechNotice",
+    "Uncaptioned",
 ]
 
 Id: TypeAlias = Annotated[str, Meta(max_length=128, pattern=r"^[^\x00-\x1f\x7f]+\Z")]
@@ -58,7 +60,10 @@ class Latency(Struct, frozen=True, omit_defaults=True):
 
 
 class Segment(Struct, frozen=True, tag_field="type", tag="segment", omit_defaults=True):
-    """A caption. `words` only ever grow from revision to revision; `tentative` may change until `final`."""
+    """A caption. `words` only ever grow from revision to revision; `tentative` may change until `final`.
+
+    `said_at`: when its `start` was said, in seconds since 1970 by the server's clock; 0 if it is not known.
+    """
 
     room: str
     track: str
@@ -72,6 +77,27 @@ class Segment(Struct, frozen=True, tag_field="type", tag="segment", omit_default
     words: list[CaptionWord]
     latency: Latency
     tentative: str = ""
+    said_at: float = 0.0
+
+
+class Uncaptioned(Struct, frozen=True, tag_field="type", tag="uncaptioned", omit_defaults=True):
+    """What readers are shown where captions are missing. Told again under its `id` as it grows; the last one counts.
+
+    `said_at`: when its `start` was, in seconds since 1970 by the server's clock.
+    """
+
+    room: str
+    track: str
+    participant: Participant
+    id: str
+    start: float
+    end: float
+    reason: str
+    said_at: float = 0.0
+
+
+Caption: TypeAlias = Segment | Uncaptioned
+"""What a room's readers are shown. Of several with one `id` the last one counts."""
 
 
 class SpeechNotice(Struct, frozen=True, tag_field="type", tag="speech", omit_defaults=True):

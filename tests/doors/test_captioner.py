@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from captions.doors.captioner import Captioner, TrackError, TrackNews
 from captions.engine.orders import Arrived, BadAudio, Impaired
 from captions.metrics import Metrics
-from captions.stream.captions import CaptionWord, GapNotice, Latency, Participant, Segment, SpeechNotice
+from captions.stream.captions import CaptionWord, GapNotice, Latency, Participant, Segment, SpeechNotice, Uncaptioned
 from captions.types import (
     SAMPLE_RATE,
     Flushed,
@@ -26,6 +26,7 @@ from captions.types import (
 )
 from captions.vad.gate import SpurtEnded, SpurtStarted
 
+EPOCH = 1_700_000_000.0
 ZOE = Participant("p1", "Zoé")
 PARTS = ("buffer", "model_delay", "lane_wait", "queue", "compute", "send")
 
@@ -39,8 +40,22 @@ class Stage:
         self.metrics = Metrics()
         numbers = count()
         self.track = Captioner(
-            "daily", "t1", ZOE, lambda: f"s{next(numbers)}", lambda: self.now, self.metrics, self.messages.append
+            "daily",
+            "t1",
+            ZOE,
+            lambda: f"s{next(numbers)}",
+            lambda: self.now,
+            lambda: EPOCH + self.now,
+            self.metrics,
+            self._take_in,
         )
+        self.missing: list[Uncaptioned] = []
+
+    def _take_in(self, news: TrackNews | Uncaptioned) -> None:
+        if isinstance(news, Uncaptioned):
+            self.missing.append(news)
+        else:
+            self.messages.append(news)
 
     def take(self) -> list[TrackNews]:
         """What was emitted since the last time."""
@@ -88,8 +103,18 @@ def test_a_word_becomes_a_segment_of_its_room_track_and_participant() -> None:
             words=[CaptionWord("It", 1.0, 1.2)],
             tentative="was the",
             latency=Latency(),
+            said_at=EPOCH,
         )
     ]
+
+
+def test_a_segment_says_when_it_was_said_whatever_it_took_to_be_shown() -> None:
+    stage = Stage()
+    stage.arrived(0.0, 1.0, at=11.0)
+    stage.arrived(1.0, 1.5, at=11.5)
+    first = stage.say(IT, at=14.0)
+    later = stage.say(WAS, THE, Flushed(None), at=16.0)
+    assert [(s.start, s.said_at) for s in first + later] == [(1.0, EPOCH + 11.0)] * 2
 
 
 def test_the_words_of_one_step_are_one_revision() -> None:
@@ -322,3 +347,43 @@ def test_audio_for_which_the_listener_had_no_room_is_a_gap_behind_what_was_heard
     stage.track.missed(samples(0.5))
     assert stage.take() == [GapNotice("t1", 2.0, 2.5, "overload")]
     assert stage.metric("captions_dropped_audio_seconds_total", reason="overload") == 0.5
+
+
+def test_readers_are_told_of_a_gap_that_goes_on_as_one_that_grows() -> None:
+    stage = Stage()
+    stage.arrived(0.0, 40.0, at=50.0)
+    for second in (31.0, 32.0, 33.0):
+        stage.track.said([Gap(samples(second), samples(second + 1), "overload")])
+    stage.track.said([Gap(samples(36.0), samples(37.0), "overload")])
+    told = [(gap.id, gap.start, gap.end, gap.reason) for gap in stage.missing]
+    assert told == [
+        ("s0", 31.0, 32.0, "overload"),
+        ("s0", 31.0, 33.0, "overload"),
+        ("s0", 31.0, 34.0, "overload"),
+        ("s1", 36.0, 37.0, "overload"),
+    ]
+    first = stage.missing[0]
+    assert (first.room, first.track, first.participant, first.said_at) == ("daily", "t1", ZOE, EPOCH + 50.0)
+
+
+def test_readers_are_not_told_of_less_than_half_a_second() -> None:
+    stage = Stage()
+    stage.track.heard(Gap(0, samples(0.3), "loss"))
+    stage.track.heard(Gap(samples(1.0), samples(1.49), "loss"))
+    stage.track.interrupted(0.0)
+    assert stage.missing == []
+    stage.track.heard(Gap(samples(1.5), samples(1.6), "loss"))
+    assert [(gap.start, gap.end) for gap in stage.missing] == [(1.0, 1.6)]
+
+
+def test_packets_missed_one_after_another_add_up() -> None:
+    stage = Stage()
+    stage.arrived(0.0, 2.0, at=2.0)
+    for _ in range(3):
+        stage.track.missed(samples(0.3))
+    assert [(gap.start, gap.end) for gap in stage.missing] == [(2.0, 2.6), (2.0, 2.9)]
+    assert [(gap.start, gap.end) for gap in stage.take() if isinstance(gap, GapNotice)] == [
+        (2.0, 2.3),
+        (2.3, 2.6),
+        (2.6, 2.9),
+    ]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 
 from captions.config import RoomsConfig
-from captions.doors.native.messages import CaptionWord, Latency, Participant, Segment
+from captions.doors.native.messages import CaptionWord, Latency, Participant, Segment, Uncaptioned
 from captions.rooms.rooms import RoomFull, Rooms
 
 
@@ -109,6 +110,19 @@ def test_a_withdrawn_segment_is_told_but_not_remembered() -> None:
     assert watching(daily).shown == []
 
 
+def test_what_is_missing_is_remembered_in_its_place_as_it_grew() -> None:
+    daily = rooms()
+    screen = watching(daily)
+    gap = Uncaptioned("daily", "t", Participant("p"), "b", 1.0, 2.0, "overload", 100.0)
+    daily.publish(segment("a", final=True), 0.0)
+    daily.publish(gap, 0.0)
+    daily.publish(segment("c", final=True), 0.0)
+    daily.publish(msgspec.structs.replace(gap, end=4.0), 0.0)
+    assert [json.loads(payload)["type"] for payload in screen.payloads] == ["segment", "uncaptioned"] * 2
+    late = [(said["id"], said["end"]) for said in map(json.loads, watching(daily).payloads)]
+    assert late == [("a", 2.0), ("b", 4.0), ("c", 2.0)]
+
+
 def test_open_segments_are_bounded_too() -> None:
     daily = rooms()
     for number in range(Rooms.MOST_LIVE_SEGMENTS + 5):
@@ -176,8 +190,10 @@ def test_a_transcript_is_the_rooms_own_final_segments() -> None:
     of.publish(segment("c", 3, final=True, room="weekly"), 0.0)
     daily = of.transcript("daily")
     assert daily is not None
-    assert [kept.id for kept in daily] == ["b"]
-    assert of.transcript("nobody was here") == []
+    assert [kept.id for kept in daily.captions()] == ["b"]
+    nobodys = of.transcript("nobody was here")
+    assert nobodys is not None
+    assert nobodys.captions() == []
 
 
 def test_a_server_that_keeps_no_transcripts_has_none() -> None:
@@ -190,7 +206,9 @@ def test_a_transcript_keeps_as_many_segments_as_are_configured() -> None:
     of = Rooms(RoomsConfig(transcript_segments=2), 10)
     for name in "abc":
         of.publish(segment(name, 1, final=True), 0.0)
-    assert [kept.id for kept in of.transcript("daily") or ()] == ["b", "c"]
+    daily = of.transcript("daily")
+    assert daily is not None
+    assert ([kept.id for kept in daily.captions()], daily.forgotten) == (["b", "c"], 1)
 
 
 def test_a_watcher_keeps_an_idle_room_until_it_leaves() -> None:

@@ -7,77 +7,102 @@ import urllib.error
 import urllib.request
 
 import msgspec
+import pytest
 
 from bench.servers.room_server import RoomServer
 from captions.config import KeysConfig, RoomsConfig
-from captions.doors.native.messages import CaptionWord, Latency, Participant, Segment
+from captions.doors.native.messages import CaptionWord, Latency, Participant, Segment, Uncaptioned
 from captions.rooms.rooms import Rooms
 from captions.rooms.transcripts import Transcript
+from captions.stream.captions import Caption
 
 
-def segment(
-    name: str, start: float, end: float, *, track: str = "a", final: bool = True, latency_ms: float | None = None
-) -> Segment:
+def segment(name: str, start: float, end: float, *, track: str = "a", zero: float = 0.0, final: bool = True) -> Segment:
+    """A segment of a track whose clock began at `zero`."""
     words = [CaptionWord("said", start, end)]
-    latency = Latency(word_latency=latency_ms)
-    return Segment("r", track, Participant(track), name, 1, final, start, end, "said", words, latency)
+    latency = Latency(word_latency=500.0)
+    return Segment(
+        "r", track, Participant(track), name, 1, final, start, end, "said", words, latency, said_at=zero + start
+    )
 
 
 def times(transcript: Transcript) -> list[tuple[str, float, float]]:
-    return [(said.id, said.start, said.end) for said in transcript.segments()]
+    return [(said.id, said.start, said.end) for said in transcript.captions()]
 
 
-def add(transcript: Transcript, said: Segment, now: float) -> None:
-    transcript.add(said, msgspec.json.encode(said).decode(), now)
+def add(transcript: Transcript, *said: Caption) -> None:
+    for caption in said:
+        transcript.add(caption, msgspec.json.encode(caption).decode())
 
 
 def test_final_segments_are_kept_and_the_oldest_go_first() -> None:
     transcript = Transcript(2)
     for number in range(3):
-        add(transcript, segment(f"{number}", number, number + 0.5, final=False), now=100.0 + number)
-        add(transcript, segment(f"{number}", number, number + 0.5), now=100.5 + number)
-    assert [said.id for said in transcript.segments()] == ["1", "2"]
+        add(transcript, segment(f"{number}", number, number + 0.5, final=False))
+        add(transcript, segment(f"{number}", number, number + 0.5))
+    assert times(transcript) == [("1", 1.0, 1.5), ("2", 2.0, 2.5)]
+    assert transcript.forgotten == 1
 
 
-def test_tracks_with_clocks_of_their_own_come_out_on_one() -> None:
-    """Track b began 60 s after a; b speaks first, and its words take 2 s to be shown, a's half a second."""
+@pytest.mark.parametrize("limit", [1, 64, 100, 500])
+def test_as_many_are_kept_as_is_configured_packed_or_not(limit: int) -> None:
+    transcript = Transcript(limit)
+    said = [segment(f"{number:04}", number, number + 0.5) for number in range(400)]
+    for number, each in enumerate(said, 1):
+        add(transcript, each)
+        kept = transcript.captions()
+        assert [caption.id for caption in kept] == [caption.id for caption in said[:number][-limit:]]
+        assert transcript.forgotten == number - len(kept)
+
+
+def test_what_tracks_with_clocks_of_their_own_said_comes_out_in_the_order_it_was_said() -> None:
+    """Track b began 60 s after a; what b said first was shown last."""
     transcript = Transcript(10)
-    add(transcript, segment("b1", 5.0, 6.0, track="b", latency_ms=2_000), now=168.0)
-    add(transcript, segment("a1", 66.5, 67.5, track="a", latency_ms=500), now=168.0)
+    add(transcript, segment("a1", 66.5, 67.5, track="a", zero=100.0), segment("b1", 5.0, 6.0, track="b", zero=160.0))
     assert times(transcript) == [("b1", 0.0, 1.0), ("a1", 1.5, 2.5)]
 
 
-def test_a_segment_without_a_latency_uses_its_tracks_last() -> None:
+def test_times_count_from_the_first_words_even_if_they_are_the_last_to_be_final() -> None:
     transcript = Transcript(10)
-    add(transcript, segment("a1", 1.0, 2.0, final=False, latency_ms=1_000), now=103.0)
-    add(transcript, segment("a1", 1.0, 2.0), now=110.0)
-    add(transcript, segment("a2", 4.0, 5.0), now=200.0)
-    assert times(transcript) == [("a1", 0.0, 1.0), ("a2", 3.0, 4.0)]
+    add(transcript, segment("a1", 1.0, 2.0, zero=100.0, final=False), segment("b1", 4.0, 5.0, track="b", zero=100.0))
+    assert times(transcript) == [("b1", 3.0, 4.0)]
+    add(transcript, segment("a1", 1.0, 9.0, zero=100.0))
+    assert times(transcript) == [("a1", 0.0, 8.0), ("b1", 3.0, 4.0)]
 
 
 def test_a_track_that_begins_anew_goes_on_where_the_room_is() -> None:
     transcript = Transcript(10)
-    add(transcript, segment("a1", 50.0, 51.0, latency_ms=0), now=151.0)
-    add(transcript, segment("a2", 0.0, 1.0, latency_ms=0), now=161.0)
+    add(transcript, segment("a1", 50.0, 51.0, zero=100.0), segment("a2", 0.0, 1.0, zero=160.0))
     assert times(transcript) == [("a1", 0.0, 1.0), ("a2", 10.0, 11.0)]
 
 
 def test_words_move_with_their_segment_and_latency_is_not_kept() -> None:
     transcript = Transcript(10)
-    add(transcript, segment("a1", 10.0, 11.0, latency_ms=0), now=11.0)
-    (said,) = transcript.segments()
+    add(transcript, segment("a1", 10.0, 11.0))
+    (said,) = transcript.captions()
+    assert isinstance(said, Segment)
     assert said.words == [CaptionWord("said", 0.0, 1.0)]
     assert said.latency == Latency()
+
+
+def test_what_is_missing_is_in_the_transcript_as_long_as_it_grew() -> None:
+    transcript = Transcript(200)
+    gap = Uncaptioned("r", "b", Participant("b"), "gap", 7.0, 8.0, "overload", 107.0)
+    add(transcript, segment("first", 0.0, 1.0, zero=100.0), gap)
+    add(transcript, *(segment(f"{n}", n, n + 0.5, zero=110.0) for n in range(150)))
+    add(transcript, msgspec.structs.replace(gap, end=11.0))
+    assert times(transcript)[:3] == [("first", 0.0, 1.0), ("gap", 7.0, 11.0), ("0", 10.0, 10.5)]
 
 
 def test_a_room_keeps_a_transcript_unless_it_is_turned_off() -> None:
     on, off = (Rooms(RoomsConfig(transcript_segments=kept), 10) for kept in (5, 0))
     for rooms in (on, off):
         rooms.publish(segment("1", 0.0, 1.0), 1.0)
-    kept = on.transcript("r")
+    kept, empty = on.transcript("r"), on.transcript("empty")
     assert kept is not None
-    assert [said.id for said in kept] == ["1"]
-    assert on.transcript("empty") == []
+    assert empty is not None
+    assert [said.id for said in kept.captions()] == ["1"]
+    assert empty.captions() == []
     assert off.transcript("r") is None
 
 
@@ -116,8 +141,11 @@ async def test_an_answer_larger_than_a_sockets_buffer_arrives_whole() -> None:
 
 def test_one_segment_that_cannot_be_read_costs_the_transcript_no_other() -> None:
     transcript = Transcript(10)
-    add(transcript, segment("a1", 1.0, 2.0), now=2.0)
-    add(transcript, msgspec.structs.replace(segment("a2", 2.0, 3.0), participant=Participant("two\nlines")), now=3.0)
-    add(transcript, segment("a3", 3.0, float("nan")), now=4.0)
-    add(transcript, segment("a4", 4.0, 5.0), now=5.0)
-    assert [said.id for said in transcript.segments()] == ["a1", "a4"]
+    add(
+        transcript,
+        segment("a1", 1.0, 2.0),
+        msgspec.structs.replace(segment("a2", 2.0, 3.0), participant=Participant("two\nlines")),
+        segment("a3", 3.0, float("nan")),
+        segment("a4", 4.0, 5.0),
+    )
+    assert [said.id for said in transcript.captions()] == ["a1", "a4"]

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 
+import msgspec
 import pytest
 
-from captions.doors.native.messages import CaptionWord, Latency, Participant, Segment
+from captions.doors.native.messages import CaptionWord, Latency, Participant, Segment, Uncaptioned
+from captions.rooms.transcripts import Transcript
 from captions.server.pages import Page, Pages, text, transcript
+from captions.stream.captions import Caption
 
 PAGES = Pages()
 
@@ -25,11 +29,14 @@ def headers(page: Page) -> dict[str, str]:
 
 def said(text: str, who: Participant, start: float, segment_id: str = "a") -> Segment:
     words = [CaptionWord(word, start, start + 0.5) for word in text.split()]
-    return Segment("r", who.id, who, segment_id, 3, True, start, start + 2.0, text, words, Latency())
+    return Segment(
+        "r", who.id, who, segment_id, 3, True, start, start + 2.0, text, words, Latency(), said_at=100.0 + start
+    )
 
 
 ALICE, NAMELESS = Participant("a", "Alice & <Bob>"), Participant("guest-7")
-SAID = [said("It was <late>.", ALICE, 0.0), said("Indeed.", NAMELESS, 3.0)]
+SAID = [said("It was <late>.", ALICE, 0.0), said("Indeed.", NAMELESS, 3.0, "b")]
+MISSING = Uncaptioned("r", "a", ALICE, "c", 9.0, 12.0, "overload", 109.0)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +117,7 @@ def test_documents_have_no_script_or_style_within() -> None:
 
 @pytest.mark.parametrize("form", ["", "exe", "vtt.txt", "VTT", "text"])
 def test_there_are_no_other_forms_of_a_transcript(form: str) -> None:
-    assert transcript([], form) is None
+    assert transcript(Transcript(0), form) is None
 
 
 def test_a_plain_answer_says_what_it_is() -> None:
@@ -118,8 +125,11 @@ def test_a_plain_answer_says_what_it_is() -> None:
     assert (page.status, page.body, headers(page)) == (503, b"draining", {"Content-Type": "text/plain; charset=utf-8"})
 
 
-def transcribed(segments: list[Segment], form: str) -> Page:
-    page = transcript(segments, form)
+def transcribed(captions: Sequence[Caption], form: str, limit: int = 10, lang: str = "en") -> Page:
+    kept = Transcript(limit)
+    for caption in captions:
+        kept.add(caption, msgspec.json.encode(caption).decode())
+    page = transcript(kept, form, lang)
     assert page is not None
     return page
 
@@ -146,6 +156,20 @@ def test_a_transcript_as_json_is_its_segments() -> None:
         ("a", "It was <late>."),
         ("guest-7", "Indeed."),
     ]
+
+
+@pytest.mark.parametrize(("lang", "text"), [("en", "[not captioned: 3 s]"), ("fr", "[non sous-titré : 3 s]")])
+def test_a_transcript_says_what_is_missing_in_it(lang: str, text: str) -> None:
+    said: list[Caption] = [*SAID, MISSING]
+    assert transcribed(said, "txt", lang=lang).body.decode().splitlines()[-1] == f"Alice & <Bob>: {text}"
+    vtt = transcribed(said, "vtt", lang=lang).body.decode()
+    assert vtt.endswith(f"\n00:00:09.000 --> 00:00:12.000\n<v Alice &amp; &lt;Bob&gt;>{text}\n")
+    assert [caption["type"] for caption in json.loads(transcribed(said, "json").body)][-1] == "uncaptioned"
+
+
+def test_a_transcript_says_how_much_before_it_was_not_kept() -> None:
+    page = transcribed(SAID, "txt", limit=1)
+    assert (page.body, headers(page)["Captions-Forgotten"]) == (b"guest-7: Indeed.\n", "1")
 
 
 @pytest.mark.parametrize("form", ["vtt", "srt", "txt", "json"])

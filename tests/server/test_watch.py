@@ -12,13 +12,19 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from captions.client import ConnectError, watch
 from captions.doors.native.messages import (
     CaptionWord,
+    GapNotice,
+    Heartbeat,
     Latency,
     Participant,
     Ping,
     Pong,
     Segment,
+    ServerMessage,
+    Uncaptioned,
+    Watching,
     decode_server,
 )
+from captions.models.scripted import ScriptedModel
 from tests.server.harness import PATIENCE_S, Served, serving, started, until
 from tests.speech import saying, silence
 
@@ -30,12 +36,18 @@ async def served() -> AsyncIterator[Served]:
 
 
 async def seen(watcher: ClientConnection) -> Segment:
+    """The next segment."""
+    while True:
+        if isinstance(message := await told(watcher), Segment):
+            return message
+
+
+async def told(watcher: ClientConnection) -> ServerMessage:
+    """The next message."""
     async with asyncio.timeout(PATIENCE_S):
         payload = await watcher.recv()
     assert isinstance(payload, str), "watchers get JSON"
-    segment = decode_server(payload)
-    assert isinstance(segment, Segment)
-    return segment
+    return decode_server(payload)
 
 
 async def drained(watcher: ClientConnection) -> None:
@@ -71,6 +83,58 @@ async def test_a_late_watcher_sees_what_was_said_and_what_is_being_said() -> Non
             assert (third.id, third.revision) == (second.id, second.revision + 1)
 
 
+async def test_a_watcher_is_told_what_is_heard_then_the_history_and_that_it_is_over(served: Served) -> None:
+    async with served.talker() as client:
+        await client.say("t1", saying(1, 2, 3))
+    async with connect(room(served), proxy=None) as late:
+        first, segment, beat = [await told(late) for _ in range(3)]
+    assert first == Watching("daily", ["und"], 10.0)
+    assert isinstance(segment, Segment)
+    assert isinstance(beat, Heartbeat)
+    assert 0 <= beat.sent_at - segment.said_at < PATIENCE_S
+
+
+async def test_the_server_shows_that_it_is_there_while_nobody_speaks(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("captions.server.connections._HEARTBEAT_S", 0.01)
+    async with connect(room(served), proxy=None) as watcher:
+        assert [type(await told(watcher)) for _ in range(4)] == [Watching, Heartbeat, Heartbeat, Heartbeat]
+
+
+async def test_speech_that_no_lane_was_free_for_is_missing_for_the_room_and_in_its_transcript() -> None:
+    one_lane = serving(ScriptedModel(lanes=1), limits={"pending_audio_s": 0.8})
+    async with one_lane as served, served.talker() as client, watch(served.url, "daily") as captions:
+        await client.send(started("first", live=True))
+        await client.speak("first", saying(1, 2, 3))
+        await client.hear(Segment)
+        await client.send(started("waits", live=True))
+        await client.speak("waits", saying(*range(10, 20)))
+        await client.stop("first")
+        missing = None
+        async with asyncio.timeout(PATIENCE_S):
+            async for caption in captions:
+                if isinstance(caption, Uncaptioned):
+                    missing = caption
+                elif caption.track == "waits" and caption.text.endswith("w19"):
+                    break
+        told_s = sum(gap.end - gap.start for gap in client.said if isinstance(gap, GapNotice))
+        assert missing is not None
+        assert (missing.room, missing.track, missing.reason) == ("daily", "waits", "overload")
+        assert missing.end - missing.start == pytest.approx(told_s, abs=0.01)
+        late = [caption async for caption in history(served)]
+        assert missing in late
+        _, file = await served.get("/v1/rooms/daily/transcript.txt?lang=fr")
+        assert f"p-waits: [non sous-titré : {round(told_s)} s]\n" in file
+
+
+async def history(served: Served) -> AsyncIterator[ServerMessage]:
+    """What a late watcher of the room is sent."""
+    async with connect(room(served), proxy=None) as late:
+        while not isinstance(message := await told(late), Heartbeat):
+            yield message
+
+
 async def test_history_is_as_long_as_configured() -> None:
     async with serving(rooms={"history_segments": 2}) as served, served.talker() as client:
         for number in range(3):
@@ -92,6 +156,7 @@ async def test_a_room_may_have_any_name(served: Served, name: str) -> None:
         await client.say("t1", saying(1, 2, 3), room=name)
         async with watch(served.url, name) as segments, asyncio.timeout(PATIENCE_S):
             async for segment in segments:
+                assert isinstance(segment, Segment)
                 assert (segment.room, segment.text) == (name, "w1 w2 w3")
                 break
 

@@ -23,13 +23,25 @@ from captions.doors.native.packets import (
     TrackPacket,
     read_each,
 )
-from captions.stream.captions import CaptionWord, GapNotice, Id, Label, Latency, Participant, Segment, SpeechNotice
+from captions.stream.captions import (
+    Caption,
+    CaptionWord,
+    GapNotice,
+    Id,
+    Label,
+    Latency,
+    Participant,
+    Segment,
+    SpeechNotice,
+    Uncaptioned,
+)
 from captions.stream.codec import CodecName
 
 __all__ = [
     "MOST_PACKETS",
     "SUBPROTOCOL",
     "Audio",
+    "Caption",
     "CaptionWord",
     "ClientMessage",
     "CodecName",
@@ -39,6 +51,7 @@ __all__ = [
     "FlushRequest",
     "Flushed",
     "GapNotice",
+    "Heartbeat",
     "Latency",
     "Limits",
     "Mute",
@@ -58,7 +71,9 @@ __all__ = [
     "Stop",
     "Stopped",
     "TrackPacket",
+    "Uncaptioned",
     "Unmute",
+    "Watching",
     "decode_client",
     "decode_server",
     "encode",
@@ -216,7 +231,37 @@ class Error(_Message, frozen=True):
     track: str | None = None
 
 
-ServerMessage: TypeAlias = Ready | Started | Segment | SpeechNotice | Flushed | GapNotice | Pong | Stopped | Error
+class Watching(_Message, frozen=True):
+    """To a watcher, first: what may be heard in the room. A `Heartbeat` comes at least every `heartbeat_s` seconds."""
+
+    room: str
+    languages: list[str]
+    heartbeat_s: float
+
+
+class Heartbeat(_Message, frozen=True):
+    """To a watcher, behind the room's history and then again and again: the server is there.
+
+    `sent_at`: seconds since 1970 by the clock of `Segment.said_at`.
+    """
+
+    sent_at: float
+
+
+ServerMessage: TypeAlias = (
+    Ready
+    | Started
+    | Segment
+    | SpeechNotice
+    | Flushed
+    | GapNotice
+    | Pong
+    | Stopped
+    | Error
+    | Watching
+    | Uncaptioned
+    | Heartbeat
+)
 
 
 class _TrackOnly(Struct):
