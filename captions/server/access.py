@@ -49,11 +49,13 @@ class Access:
 def key_in(headers: Mapping[str, str], query: Mapping[str, str]) -> str:
     """The key or token a request carries: as a bearer token, or where headers cannot be set (browsers) in another way.
 
+    Clients of Deepgram call the scheme Token.
+
     That is a subprotocol, which is in no address that somebody could log, or the query. Clients of Kyutai's server have
     their own header and parameter for it.
     """
     scheme, _, token = headers.get("Authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
+    if scheme.lower() in ("bearer", "token"):
         return token.strip()
     offered = _key_offered(headers.get("Sec-WebSocket-Protocol", ""))
     return headers.get("kyutai-api-key") or offered or query.get("key") or query.get("auth_id") or ""

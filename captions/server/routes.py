@@ -9,6 +9,8 @@ from urllib.parse import unquote
 
 import msgspec
 
+from captions.doors.deepgram.query import listen_query
+from captions.doors.deepgram.session import DeepgramSession
 from captions.doors.grant import Grant, Right
 from captions.doors.jitsi.session import JitsiQuery, JitsiSession
 from captions.doors.kyutai import session as kyutai
@@ -101,6 +103,15 @@ def _asked_of_jitsi(query: Query) -> Asked:
     return Asked(query_as(JitsiQuery, query).session_id)
 
 
+def _deepgram(service: Service, line: Line, query: Query, grant: Grant) -> PublishingSession:
+    return DeepgramSession(service, line, listen_query(query), place_in(query).speaker(service, grant))
+
+
+def _asked_of_deepgram(query: Query) -> Asked:
+    listen_query(query)
+    return _asked_in_query(query)
+
+
 def _asked_in_query(query: Query) -> Asked:
     """Without a room the captions are private: no grant for certain rooms is good for that, as no room is called ""."""
     place = place_in(query)
@@ -124,6 +135,7 @@ ROUTES = (
     Route("/api/asr-streaming", "kyutai", Right.PUBLISH, _kyutai, _asked_in_query, is_track=True),
     Route("/v1/vosk", "vosk", Right.PUBLISH, _vosk, _asked_in_query, is_track=True),
     Route("/v1/jitsi", "jitsi", Right.PUBLISH, _jitsi, _asked_of_jitsi),
+    Route("/v1/listen", "deepgram", Right.PUBLISH, _deepgram, _asked_of_deepgram, is_track=True),
     Route("/v1/livekit", "livekit", Right.PUBLISH, _livekit, _asked_of_livekit, is_track=True),
     Route("/v1/rooms/{room}/captions", "watch", Right.WATCH),
     Route("/v1/rooms/{room}/transcript.{form}", "transcript", Right.WATCH),

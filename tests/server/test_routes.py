@@ -81,6 +81,7 @@ def test_audio_and_captions_need_a_right_and_what_an_operator_asks_does_not() ->
     rights = {route.kind: route.right for route in ROUTES}
     assert {kind for kind, right in rights.items() if right is Right.PUBLISH} == {
         "native",
+        "deepgram",
         "jitsi",
         "kyutai",
         "livekit",

@@ -1,0 +1,1 @@
+"""Deepgram's live transcription: one track a connection."""
