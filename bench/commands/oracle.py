@@ -16,6 +16,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser = commands.add_parser("oracle", description=__doc__)
     parser.add_argument("--schedules", type=int, default=200)
     parser.add_argument("--model", type=Path, help="a checkpoint's folder; default: a small one of random weights")
+    parser.add_argument("--engine", choices=["torch", "onnx"], default="torch")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1, help="of torch; one is steadiest where others work too")
@@ -26,7 +27,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 def run(arguments: argparse.Namespace) -> int:
     import torch
 
-    from bench.kyutai.oracle import Oracle
+    from bench.kyutai.oracle import Oracle, onnx_float32
     from bench.kyutai.oracle import run as check
     from bench.kyutai.shapes import LM_SMALL, MIMI_SMALL, write_random_checkpoint
 
@@ -34,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as place:
         folder = arguments.model or write_random_checkpoint(Path(place) / "small", LM_SMALL, MIMI_SMALL)
-        oracle = Oracle(folder, arguments.device)
+        oracle = Oracle(folder, arguments.device, backend_of=onnx_float32 if arguments.engine == "onnx" else None)
     failure = None
     try:
         check(oracle, arguments.schedules, arguments.seed)

@@ -6,7 +6,7 @@ masked), are flushed, leave, and the lane is reset for the next one. Everything 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -21,14 +21,17 @@ from numpy.typing import NDArray
 
 from captions.cli.audio_file import blocks
 from captions.cli.demo import clip
+from captions.models.kyutai.backend import Backend
 from captions.models.kyutai.checkpoint import Checkpoint
 from captions.models.kyutai.model import KyutaiModel
+from captions.models.kyutai.onnx_backend.backend import OnnxBackend
+from captions.models.kyutai.onnx_backend.convert import convert
 from captions.models.kyutai.torch_backend.backend import TorchBackend
 from captions.models.kyutai.torch_backend.loading import load_lm, load_mimi
 from captions.models.model import Batch, LaneOutput, LanePause, LaneWord, LaneWordEnd
 from captions.types import FRAME_SAMPLES, SAMPLE_RATE, Pcm
 
-__all__ = ["LANES", "Oracle", "Schedule", "Stream", "Tally", "run", "schedules"]
+__all__ = ["LANES", "Oracle", "Schedule", "Stream", "Tally", "onnx_float32", "run", "schedules"]
 
 LANES = 8
 PAUSE_TOLERANCE = 1e-3
@@ -89,13 +92,25 @@ class Tally:
 
 
 class Oracle:
-    """A model and moshi's loop over the same checkpoint. Call `check` for each schedule."""
+    """A model and moshi's loop over the same checkpoint. Call `check` for each schedule.
 
-    def __init__(self, folder: Path, device: str = "cpu", fixed_shapes: bool = False) -> None:
+    `backend_of`: makes the backend to be checked; by default it is torch's.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        device: str = "cpu",
+        fixed_shapes: bool = False,
+        backend_of: Callable[[Checkpoint], Backend] | None = None,
+    ) -> None:
         self.tally = Tally()
         self._device = torch.device(device)
         checkpoint = Checkpoint.find(str(folder))
-        backend = TorchBackend(checkpoint, LANES, self._device, torch.float32, fixed_shapes)
+        if backend_of is None:
+            backend: Backend = TorchBackend(checkpoint, LANES, self._device, torch.float32, fixed_shapes)
+        else:
+            backend = backend_of(checkpoint)
         self._model = KyutaiModel(checkpoint, checkpoint.load_tokenizer(), backend)
         self._model.warm_up()
         self._mimi = load_mimi(checkpoint, self._device)
@@ -179,6 +194,11 @@ class Oracle:
                 tokens.append(int(said[0, 0, 0]))
                 pauses.append([float(head[0, 0, 0]) for head in heads])
         return tokens, pauses
+
+
+def onnx_float32(checkpoint: Checkpoint) -> Backend:
+    """The engine for machines without a GPU, in the one precision in which its tokens must be moshi's."""
+    return OnnxBackend(checkpoint, LANES, convert(checkpoint, "float32"), "float32", threads=1)
 
 
 def _check_order(output: LaneOutput) -> None:

@@ -1,0 +1,68 @@
+"""The language model's step over all lanes, each at its own place in its own stream.
+
+The priming step (start tokens, no codes) gives the same for every lane. So it is run once, and a reset copies its keys,
+values and token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from captions.models.kyutai.onnx_backend.lm_graph import attention_shape, lm_graph
+from captions.models.kyutai.onnx_backend.products import Products
+from captions.models.kyutai.onnx_backend.program import Program
+from captions.models.kyutai.onnx_backend.rings import Rings
+from captions.models.kyutai.onnx_backend.tensors import Tensors
+
+__all__ = ["LmStep"]
+
+
+class LmStep:
+    """The language model of `lanes` lanes. Call `reset` for a lane before its first step."""
+
+    def __init__(
+        self, config: Mapping[str, Any], tensors: Tensors, products: Products, lanes: int, threads: int
+    ) -> None:
+        shape = attention_shape(config, lanes)
+        model = lm_graph(config, tensors, products, shape)
+        self._program = Program(model, tensors.path.parent, threads)
+        self.rings = Rings(shape)
+        heads = config.get("extra_heads_num_heads", 0)
+        self._codes = np.zeros((lanes, config["n_q"]), np.int64)
+        self._text = np.zeros((lanes, 1), np.int64)
+        self._last_token = np.zeros(lanes, np.int64)
+        self._token = np.zeros(lanes, np.int64)
+        self._pauses = np.zeros((lanes, heads), np.float32)
+        self._last_token[:] = config["text_card"]
+        start = np.full((1, config["n_q"]), config["card"], np.int64)
+        self._start_token = int(self.step(start, np.zeros(1, np.intp))[0][0])
+        self._start_kept = self.rings.kept[0, :, :, 0, :, 0].copy()
+
+    def reset(self, lanes: Sequence[int]) -> None:
+        """Bring `lanes` to where the priming step leaves them."""
+        self.rings.kept[list(lanes), :, :, 0, :, 0] = self._start_kept
+        self.rings.reset(lanes, heard=1)
+        self._last_token[list(lanes)] = self._start_token
+
+    def step(self, codes: NDArray[np.int64], lanes: NDArray[np.intp]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Token [A] and pause probabilities [A, H] for codes [A, K] of `lanes`, in rising order.
+
+        Both are valid until the next call.
+        """
+        count, program = len(lanes), self._program
+        self._codes[:count] = codes
+        np.take(self._last_token, lanes, 0, self._text[:count, 0])
+        program.bind("codes", self._codes[:count])
+        program.bind("text", self._text[:count])
+        program.bind("token", self._token[:count])
+        if self._pauses.shape[1]:
+            program.bind("pauses", self._pauses[:count])
+        self.rings.bind(program, lanes)
+        program.run()
+        self._last_token[lanes] = self._token[:count]
+        self.rings.advance(lanes)
+        return self._token[:count], self._pauses[:count]
