@@ -121,13 +121,14 @@ class ModelConfig(_Section, frozen=True):
     """Which model, and how much of it.
 
     `name`: "auto" (Kyutai's where there is an NVIDIA GPU, else Moonshine), "moonshine", "digits", a checkpoint's name
-    on the model hub, or a folder. `lanes` 0: what suits the model and the machine.
+    on the model hub, or a folder. `lanes` 0: what suits the model and the machine. `dtype`: of Kyutai's weights,
+    bfloat16, float16 or float32 on a GPU, int8, int4 or float32 on a CPU, or "auto".
     """
 
     name: Annotated[str, Meta(min_length=1)] = "auto"
     lanes: Annotated[int, Meta(ge=0, le=1_024)] = 0
     device: str = "auto"
-    dtype: str = "bfloat16"
+    dtype: str = "auto"
 
 
 class VadConfig(_Section, frozen=True):

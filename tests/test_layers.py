@@ -14,7 +14,8 @@ MODULES = {str(path.relative_to(PACKAGE)): path for path in sorted(PACKAGE.rglob
 
 IMPORTERS = {
     "websockets": {"server/server.py", "server/connection.py", "server/connections.py", "client.py"},
-    "onnxruntime": {"vad/silero.py"},
+    "onnxruntime": {"vad/silero.py", "models/kyutai/onnx_backend/program.py"},
+    "onnx": {"models/kyutai/onnx_backend/graph.py"},
     "opuslib_next": {"stream/opus.py"},
     "av": {"cli/audio_file.py"},
     "moonshine_voice": {"models/moonshine.py", "cli/demo.py", "server/pages.py"},

@@ -50,15 +50,28 @@ def load(config: ModelConfig) -> Model:
         from captions.models.moonshine import MoonshineModel
 
         return MoonshineModel(config.lanes or MOONSHINE_LANES_PER_CORE * (os.cpu_count() or 1))
+    if not has_gpu(config.device) and config.device in {"auto", "cpu"}:
+        return _load_on_cpu(name, config)
     if find_spec("moshi") is None:
-        raise ModelError(f"model {name!r} needs the Kyutai extra: pip install 'captions[kyutai]'")
+        raise ModelError(f"{name!r} on a GPU needs the Kyutai extra: pip install 'captions[kyutai]'")
     from captions.models.kyutai.checkpoint import Checkpoint
     from captions.models.kyutai.model import KyutaiModel
     from captions.models.kyutai.torch_backend.backend import TorchBackend
     from captions.models.kyutai.torch_backend.loading import device_of, dtype_of
 
     device = device_of(config.device)
-    dtype = dtype_of(config.dtype, device)
+    dtype = dtype_of("bfloat16" if config.dtype == "auto" else config.dtype, device)
     lanes = config.lanes or (KYUTAI_LANES if device.type == "cuda" else KYUTAI_LANES_CPU)
     checkpoint = Checkpoint.find(name)
     return KyutaiModel(checkpoint, checkpoint.load_tokenizer(), TorchBackend(checkpoint, lanes, device, dtype))
+
+
+def _load_on_cpu(name: str, config: ModelConfig) -> Model:
+    """Kyutai's model without PyTorch."""
+    from captions.models.kyutai.checkpoint import Checkpoint
+    from captions.models.kyutai.model import KyutaiModel
+    from captions.models.kyutai.onnx_backend.loading import load_backend
+
+    checkpoint = Checkpoint.find(name)
+    backend = load_backend(checkpoint, config.lanes or KYUTAI_LANES_CPU, config.dtype)
+    return KyutaiModel(checkpoint, checkpoint.load_tokenizer(), backend)

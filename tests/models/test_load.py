@@ -67,12 +67,25 @@ def test_other_names_stand_for_themselves() -> None:
 
 
 @pytest.mark.usefixtures("without_moshi")
+def test_kyutais_models_run_on_a_cpu_without_the_extra() -> None:
+    model = load(ModelConfig(name="digits", lanes=1))
+    model.warm_up()
+    model.close()
+
+
+@pytest.mark.usefixtures("without_moshi")
 @pytest.mark.parametrize("name", ["digits", "kyutai/stt-1b-en_fr-candle", "/a/folder"])
-def test_kyutais_models_without_the_extra_are_one_line_that_says_what_to_install(name: str) -> None:
+def test_on_a_gpu_without_the_extra_one_line_says_what_to_install(name: str) -> None:
     with pytest.raises(ModelError) as refused:
-        load(ModelConfig(name=name))
+        load(ModelConfig(name=name, device="cuda"))
     assert "pip install 'captions[kyutai]'" in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.usefixtures("without_gpu")
+def test_weights_that_a_cpu_does_not_run() -> None:
+    with pytest.raises(ModelError, match="weights 'bfloat16' are not one of float32, int8, int4"):
+        load(ModelConfig(name="digits", dtype="bfloat16"))
 
 
 def test_moonshine_has_the_lanes_asked_for_or_what_suits_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:

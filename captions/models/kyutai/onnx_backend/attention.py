@@ -54,7 +54,7 @@ class Attention:
         """Let the new keys and values of all layers go out, [layers * 2, A, H, T, D]."""
         graph, shape = self._graph, self._shape
         news = [graph.op("Unsqueeze", new, graph.ints(0)) for new in self._news]
-        sizes = [2 * shape.layers, self._rows, shape.heads, shape.places, shape.dim]
+        sizes: list[int | str] = [2 * shape.layers, self._rows, shape.heads, shape.places, shape.dim]
         graph.output("news", graph.concat(news, 0), np.float32, sizes)
 
     def _turned(self, values: str) -> str:
@@ -69,7 +69,7 @@ class Attention:
     def _lane(self, layer: int, lane: int, columns: str, scores: str, values: str) -> str:
         """What `lane` attends to, [1, H, T, D]: in its ring, and among the new places."""
         graph, shape = self._graph, self._shape
-        blocks = [f"blocks {lane}", shape.heads, shape.block, shape.dim]
+        blocks: list[int | str] = [f"blocks {lane}", shape.heads, shape.block, shape.dim]
         keys, old_values = (graph.input(f"{kind} {layer} {lane}", np.float32, blocks) for kind in ("keys", "values"))
         row = self._row[lane]
         old = graph.matmul(keys, graph.gather(columns, row))

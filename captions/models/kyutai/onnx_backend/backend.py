@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,10 +27,7 @@ class OnnxBackend:
 
     silence_is_free = False
 
-    def __init__(
-        self, checkpoint: Checkpoint, lanes: int, converted: Path, weights: str, threads: int | None = None
-    ) -> None:
-        threads = threads or os.cpu_count() or 1
+    def __init__(self, checkpoint: Checkpoint, lanes: int, converted: Path, weights: str, threads: int) -> None:
         tensors = Tensors(converted)
         self.lanes = lanes
         self.encoder = Encoder(checkpoint.mimi_config, tensors, checkpoint.config["n_q"], lanes, threads)

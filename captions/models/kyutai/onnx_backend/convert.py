@@ -6,9 +6,9 @@ moved there when it is complete, so one that was broken off is never read.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,19 +100,25 @@ def convert(checkpoint: Checkpoint, weights: str, progress: Progress | None = No
     with wrong_files(checkpoint.mimi_path.name):
         planned += plan_mimi(checkpoint.mimi_config, source.mimi, checkpoint.config["n_q"])
     metadata = {"format": FORMAT, "checkpoint": checkpoint.name, "weights": weights}
+    part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".part", delete=False) as file:
-            part = Path(file.name)
+        with part.open("ab") as file:
+            # Whoever else is converting the same is waited for; what a killed one left is written over.
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if path.is_file():
+                return path
+            file.truncate(0)
             try:
                 for done, total in write_tensors(file, planned, metadata):
                     if progress is not None:
                         progress(done, total)
                 file.flush()
                 os.fsync(file.fileno())
-                part.replace(path)
-            finally:
-                part.unlink(missing_ok=True)
+            except BaseException:
+                file.truncate(0)
+                raise
+            part.replace(path)
     except OSError as error:
         raise ModelError(f"{path.parent} cannot take the converted weights: {error.strerror}") from None
     return path

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from captions.models.kyutai.onnx_backend.tensors import Tensors
 
@@ -117,10 +117,12 @@ class Graph:
     def gather(self, value: str, index: str, axis: int = 0) -> str:
         return self.op("Gather", value, index, axis=axis)
 
-    def model(self) -> ModelProto:
+    def model(self) -> bytes:
+        """The whole graph, as onnxruntime loads it."""
         graph = helper.make_graph(self._nodes, "kyutai", self._inputs, self._outputs, list(self._initializers.values()))
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(CONTRIB, 1)]
-        return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
+        model: bytes = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION).SerializeToString()
+        return model
 
 
 def _type(dtype: Any) -> int:

@@ -10,11 +10,11 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
-from onnx import ModelProto
 
-from captions.models.kyutai.onnx_backend.attention import Attention, Shape
+from captions.models.kyutai.onnx_backend.attention import Attention
 from captions.models.kyutai.onnx_backend.graph import CONTRIB, Graph
 from captions.models.kyutai.onnx_backend.products import Products
+from captions.models.kyutai.onnx_backend.rings import Shape
 from captions.models.kyutai.onnx_backend.tensors import Planned, Tensors
 
 __all__ = ["attention_shape", "lm_graph", "plan_lm"]
@@ -84,7 +84,7 @@ def plan_lm(config: Mapping[str, Any], tensors: Tensors, products: Products) -> 
     return planned
 
 
-def lm_graph(config: Mapping[str, Any], tensors: Tensors, products: Products, shape: Shape) -> ModelProto:
+def lm_graph(config: Mapping[str, Any], tensors: Tensors, products: Products, shape: Shape) -> bytes:
     """The step over the converted `tensors`.
 
     In: `codes` [A, K] of each lane with a frame and `text` [A, 1], its last token; besides what `Attention` wants. Out:

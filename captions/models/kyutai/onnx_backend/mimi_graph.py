@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto
 
-from captions.models.kyutai.onnx_backend.attention import Attention, Shape
+from captions.models.kyutai.onnx_backend.attention import Attention
 from captions.models.kyutai.onnx_backend.graph import Graph
+from captions.models.kyutai.onnx_backend.rings import Shape
 from captions.models.kyutai.onnx_backend.tensors import Planned, Tensors
 from captions.types import FRAME_SAMPLES, FRAMES_PER_SECOND, SAMPLE_RATE
 
@@ -169,7 +169,7 @@ def _plan_codebook(tensors: Tensors, book: str, shape: tuple[int, int], number: 
     ]
 
 
-def mimi_graph(config: Mapping[str, Any], tensors: Tensors, codebooks: int, shape: Shape) -> ModelProto:
+def mimi_graph(config: Mapping[str, Any], tensors: Tensors, codebooks: int, shape: Shape) -> bytes:
     """The encoder over the converted `tensors`.
 
     In: `pcm` [A, 1920], `state` [A, S] of the convolutions and `fresh` [A, 1, 1], whether it is a lane's first frame;

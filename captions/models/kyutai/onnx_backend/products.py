@@ -129,7 +129,8 @@ class Int4:
     def _packed(self, weight: NDArray[np.float32]) -> NDArray[np.uint8]:
         blocks = self._blocks(weight)
         steps = np.clip(np.rint(blocks / self._scale(blocks)) + self.ZERO, 0, 2 * self.ZERO - 1).astype(np.uint8)
-        return steps[..., ::2] | steps[..., 1::2] << self.BITS
+        packed: NDArray[np.uint8] = steps[..., ::2] | steps[..., 1::2] << self.BITS
+        return packed
 
 
 KINDS: dict[str, Products] = {"float32": Float32(), "int8": Int8(), "int4": Int4()}

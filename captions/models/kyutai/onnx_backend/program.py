@@ -7,7 +7,6 @@ from typing import Any
 
 import onnxruntime
 from numpy.typing import NDArray
-from onnx import ModelProto
 
 __all__ = ["Program"]
 
@@ -21,14 +20,12 @@ class Program:
     A binding holds until the next one of the same name: to change what an input holds, write to its array.
     """
 
-    def __init__(self, model: ModelProto, folder: Path, threads: int) -> None:
+    def __init__(self, model: bytes, folder: Path, threads: int) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = ERRORS_ONLY
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
-        self._session = onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self._binding = self._session.io_binding()
         self._outputs = {output.name for output in self._session.get_outputs()}
         self._bound: dict[str, tuple[int, tuple[int, ...]]] = {}

@@ -1,0 +1,45 @@
+"""From a checkpoint to an engine that runs it: which weights, how many threads, and the conversion at first use."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+from captions.models.kyutai.checkpoint import Checkpoint
+from captions.models.kyutai.files import wrong_files
+from captions.models.kyutai.onnx_backend.backend import OnnxBackend
+from captions.models.kyutai.onnx_backend.convert import convert, converted_path
+
+__all__ = ["AUTO", "load_backend", "weights_of"]
+
+AUTO = "auto"
+SMALL_BYTES = 64 << 20
+"""Of a language model whose weights cost next to nothing to read: they stay as they are, and one thread is enough."""
+
+log = logging.getLogger(__name__)
+
+
+def weights_of(checkpoint: Checkpoint, asked: str = AUTO) -> str:
+    """The kind of weights that is run where "auto" is asked for: int8, or float32 for a small model."""
+    if asked != AUTO:
+        return asked
+    return "float32" if _is_small(checkpoint) else "int8"
+
+
+def load_backend(checkpoint: Checkpoint, lanes: int, asked: str = AUTO) -> OnnxBackend:
+    """An engine of `lanes` lanes over `checkpoint`, which is converted first if that has not been done.
+
+    Raises:
+        ModelError: files that do not fit the checkpoint's config, no such kind of weights, or no room for them.
+    """
+    weights = weights_of(checkpoint, asked)
+    if not _is_small(checkpoint) and not converted_path(checkpoint, weights).is_file():
+        log.info("converting the model, once", extra={"model": checkpoint.name, "weights": weights})
+    converted = convert(checkpoint, weights)
+    threads = 1 if _is_small(checkpoint) else os.cpu_count() or 1
+    with wrong_files(converted.name):
+        return OnnxBackend(checkpoint, lanes, converted, weights, threads)
+
+
+def _is_small(checkpoint: Checkpoint) -> bool:
+    return checkpoint.lm_path.stat().st_size <= SMALL_BYTES
