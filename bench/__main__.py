@@ -24,6 +24,7 @@ COMMANDS = {
     "step": "what one model step costs, by lanes",
     "overload": "far more speakers than lanes, then calm",
     "storm": "clients that vanish, hang and swarm: does anything leak?",
+    "attack": "what somebody who means it no good can do to those who talk beside them",
     "soak": "does anything grow?",
     "ingest": "what hearing costs a track-second, against bare decoding and detection",
     "silent": "what silent participants cost",

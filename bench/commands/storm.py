@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import base64
 import multiprocessing
-import os
 import socket
 import struct
 import time
@@ -21,6 +19,7 @@ from rich.table import Table
 
 from bench.load.clips import AudioFormat
 from bench.load.processes import LoadError
+from bench.load.raw_socket import ANSWER_S, frame, plain_socket, upgrade
 from bench.load.sender import Target
 from bench.load.voices import PacketPool, all_talking, voice_of
 from bench.measure.intervals import Figure, exact, percentile_of
@@ -34,9 +33,7 @@ from captions.stream.opus import OPUS_CLOCK
 
 __all__ = ["add_to"]
 
-_ROUTE = "/v1/stream"
 _SETTLE_S = 120.0
-_ANSWER_S = 10.0
 _HOUSEKEEPING_S = 21.0
 """Twice what the server does its own in, so that it has seen that nobody is left."""
 _TALKERS = 4
@@ -193,9 +190,9 @@ class _HalfOpen:
     def __init__(self, url: str, of_each: int) -> None:
         self.began_at = time.monotonic()
         self._sockets = [
-            _socket(url, said)
+            plain_socket(url, said)
             for _ in range(of_each)
-            for said in (b"", b"GET /v1/str", _upgrade(url), _upgrade(url) + _a_track())
+            for said in (b"", b"GET /v1/str", upgrade(url), upgrade(url) + _a_track())
         ]
 
     def __enter__(self) -> _HalfOpen:
@@ -206,42 +203,13 @@ class _HalfOpen:
             one.close()
 
 
-def _socket(url: str, said: bytes) -> socket.socket:
-    place = urlsplit(url)
-    one = socket.create_connection((place.hostname, place.port), timeout=_ANSWER_S)
-    if said:
-        one.sendall(said)
-    return one
-
-
-def _upgrade(url: str) -> bytes:
-    """An opening handshake (RFC 6455, 4.1)."""
-    lines = (
-        f"GET {_ROUTE} HTTP/1.1",
-        f"Host: {urlsplit(url).netloc}",
-        "Upgrade: websocket",
-        "Connection: Upgrade",
-        f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}",
-        "Sec-WebSocket-Version: 13",
-        f"Sec-WebSocket-Protocol: {native.SUBPROTOCOL}",
-    )
-    return ("\r\n".join(lines) + "\r\n\r\n").encode()
-
-
 @lru_cache(1)
 def _a_track() -> bytes:
     """A track and its first second, in which somebody speaks."""
     packets = PacketPool(AudioFormat()).packets(all_talking(1, 1.0)[0])
     messages: list[native.ClientMessage] = [native.Start("storm", "t", "opus")]
     messages += [native.Audio("t", packet) for packet in packets]
-    return b"".join(_frame(native.encode(message, "msgpack")) for message in messages)
-
-
-def _frame(payload: bytes | str) -> bytes:
-    """A masked binary frame (RFC 6455, 5.2) whose mask is nought."""
-    data = payload.encode() if isinstance(payload, str) else payload
-    length = bytes([0x80 | len(data)]) if len(data) < 126 else bytes([0xFE]) + struct.pack("!H", len(data))
-    return b"\x82" + length + bytes(4) + data
+    return b"".join(frame(native.encode(message, "msgpack")) for message in messages)
 
 
 def _swarm_beside_talkers(server: OwnServer, rate: int, seconds: float) -> dict[str, Figure]:
@@ -280,9 +248,9 @@ async def _come_and_go(url: str, number: int, swarm: _Swarm) -> None:
     began_at = time.monotonic()
     writer = None
     try:
-        async with asyncio.timeout(_ANSWER_S):
+        async with asyncio.timeout(ANSWER_S):
             reader, writer = await asyncio.open_connection(place.hostname, place.port)
-            writer.write(_upgrade(url))
+            writer.write(upgrade(url))
             answer = await reader.readuntil(b"\r\n\r\n")
             if not answer.startswith(b"HTTP/1.1 101 "):
                 raise ConnectionRefusedError

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, Any
 
@@ -59,6 +59,10 @@ class OwnServer(PeerServer):
         samples = (sample for family in families for sample in family.samples)
         return next((s.value for s in samples if s.name == name and s.labels == labels), 0.0)
 
+    def log_bytes(self) -> int:
+        """How much it has logged so far."""
+        return os.fstat(self._complaints.fileno()).st_size
+
     def health(self) -> dict[str, float]:
         """Tasks, threads, files, resident_mb and objects, after a collection of garbage."""
         assert self._child.stdin is not None
@@ -75,10 +79,12 @@ def own_server(
     core: int | None = None,
     *,
     urgent: bool = False,
+    settings: Mapping[str, Mapping[str, object]] | None = None,
 ) -> Iterator[OwnServer]:
     """A captions server on a free port; `model` as `captions serve` takes it, or "speaking" (see speaking_model).
 
-    `urgent`: it runs before other processes, so that a busy machine does not slow it down.
+    `urgent`: it runs before other processes, so that a busy machine does not slow it down. `settings`: by section, as
+    in config.toml.
 
     Raises:
         LoadError: it did not start; its last line says why.
@@ -86,6 +92,7 @@ def own_server(
     command = [sys.executable, "-m", "bench.servers.server_process", "--model", model, "--lanes", str(lanes)]
     command += ["--step-ms", str(step_ms), *(["--core", str(core)] if core is not None else [])]
     command += ["--urgent"] if urgent else []
+    command += ["--settings", json.dumps(settings)] if settings else []
     pipe = subprocess.PIPE
     with (
         tempfile.TemporaryFile() as complaints,

@@ -17,7 +17,8 @@ import threading
 from bench.measure.process import hurry, open_files, resident_mb
 from bench.servers.speaking_model import SpeakingModel
 from captions import logs
-from captions.config import Config, LimitsConfig, ModelConfig, ServerConfig
+from captions.config import Config
+from captions.config import load as load_config
 from captions.models import load
 from captions.models.model import Model
 from captions.server.server import Server
@@ -34,17 +35,20 @@ def main() -> None:
     parser.add_argument(
         "--urgent", action="store_true", help="before other processes of the machine, if that is allowed"
     )
+    parser.add_argument("--settings", type=json.loads, default={}, help="of the server, by section, as JSON")
     arguments = parser.parse_args()
     if arguments.core is not None:
         os.sched_setaffinity(0, {arguments.core})
     if arguments.urgent:
         hurry()
     logs.configure()
-    config = Config(
-        server=ServerConfig(port=0),
-        model=ModelConfig(name=arguments.model, lanes=arguments.lanes),
-        limits=LimitsConfig(tracks_per_connection=1_000),
-    )
+    ours: dict[str, dict[str, object]] = {
+        "server": {"port": 0},
+        "model": {"name": arguments.model, "lanes": arguments.lanes},
+        "limits": {"tracks_per_connection": 1_000},
+    }
+    settings: dict[str, dict[str, object]] = arguments.settings
+    config = load_config(None, {}, {name: ours.get(name, {}) | settings.get(name, {}) for name in ours | settings})
     asyncio.run(_serve(config, _model(arguments, config)))
 
 

@@ -10,6 +10,7 @@ from captions.doors.jitsi import messages as jitsi
 from captions.doors.languages import hears
 from captions.doors.published_track import PublishedTrack
 from captions.doors.service import Service, Write
+from captions.doors.slots import NoSlot
 from captions.stream.captions import Id, Label, Participant, Segment
 from captions.stream.codec import AudioError, Codec
 from captions.stream.timeline import Packet
@@ -73,6 +74,15 @@ class JitsiSession:
             case jitsi.SessionEnd():
                 self.finish()
 
+    @property
+    def tracks(self) -> int:
+        return len(self._sources)
+
+    @property
+    def holder(self) -> str:
+        """Whose grant it began with."""
+        return self._grant.holder
+
     def finish(self) -> None:
         for source in self._sources.values():
             source.track.end()
@@ -94,6 +104,7 @@ class JitsiSession:
         source = self._sources.get(track.name)
         if source is not None and source.track is track:
             del self._sources[track.name]
+        self._service.slots.give_back(self)
 
     def _start(self, start: jitsi.Start) -> None:
         """A source's first event, or its next one where its encoding changed."""
@@ -132,7 +143,11 @@ class JitsiSession:
             return "draining"
         if len(self._sources) >= limits.tracks_per_connection:
             return "too_many_tracks"
-        return "overloaded" if self._service.engine.tracks >= limits.tracks else None
+        try:
+            self._service.slots.take(self._grant)
+        except NoSlot:
+            return "overloaded"
+        return None
 
     def _hear(self, media: jitsi.Media) -> None:
         source = self._sources.get(media.tag)
