@@ -79,8 +79,8 @@ def test_only_kyutais_model_imports_its_libraries(library: str) -> None:
 @pytest.mark.parametrize(
     ("library", "modules"),
     [
-        ("torch", {"backend", "encoder", "graph", "lm_step", "loading"}),
-        ("moshi", {"backend", "encoder", "lm_step", "loading"}),
+        ("torch", {"attention", "backend", "encoder", "graph", "lm_step", "loading", "weights"}),
+        ("moshi", {"backend", "encoder", "lm_step", "loading", "weights"}),
     ],
 )
 def test_only_kyutais_torch_backend_imports_torch_and_moshi(library: str, modules: set[str]) -> None:

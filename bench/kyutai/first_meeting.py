@@ -19,6 +19,7 @@ from bench.kyutai.oracle import Oracle
 from bench.kyutai.oracle import run as check
 from captions.models.kyutai.checkpoint import Checkpoint
 from captions.models.kyutai.torch_backend.backend import TorchBackend
+from captions.models.kyutai.torch_backend.weights import Weights
 from captions.types import FRAME_SAMPLES, frames_in
 
 __all__ = ["Exactness", "Measured", "exactness", "lanes_within", "measure", "share_of_equal_tokens"]
@@ -55,7 +56,7 @@ class Measured:
 
 def exactness(folder: Path, device: str, schedules: int) -> Exactness:
     """Play random schedules against moshi's loop, in float32, with the fixed shapes that graphs need."""
-    oracle = Oracle(folder, device, fixed_shapes=True)
+    oracle = Oracle(folder, device)
     try:
         check(oracle, schedules, 1)
     except AssertionError as error:
@@ -85,7 +86,7 @@ def measure(
     """
     checkpoint = Checkpoint.find(str(folder))
     before = _free_bytes(device)
-    backend = TorchBackend(checkpoint, lanes, device, dtype, fixed_shapes=True, graphs=captured)
+    backend = TorchBackend(Weights.load(checkpoint, device, dtype, lanes), lanes, graphs=captured)
     try:
         backend.warm_up()
         after = _free_bytes(device)
@@ -106,7 +107,7 @@ def lanes_within(limit_ms: float, p95_by_lanes: dict[int, float]) -> int:
 
 def _step_ms(backend: TorchBackend, heard_frames: int, steps: int) -> list[float]:
     backend.reset(range(backend.lanes))
-    backend.lm.fill_context(heard_frames)
+    backend.fill_context(heard_frames)
     everyone = np.ones(backend.lanes, np.bool_)
     taken = []
     for pcm in _noise(WARM_STEPS + steps, backend.lanes):
@@ -117,7 +118,7 @@ def _step_ms(backend: TorchBackend, heard_frames: int, steps: int) -> list[float
 
 
 def _tokens(folder: Path, device: torch.device, dtype: torch.dtype, steps: int) -> NDArray[np.int64]:
-    backend = TorchBackend(Checkpoint.find(str(folder)), SHARE_LANES, device, dtype, fixed_shapes=True)
+    backend = TorchBackend(Weights.load(Checkpoint.find(str(folder)), device, dtype), SHARE_LANES)
     try:
         backend.warm_up()
         backend.reset(range(SHARE_LANES))

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 __all__ = ["Launches", "NotCapturable", "launches_of"]
 
@@ -31,13 +32,17 @@ class Launches(TorchDispatchMode):  # type: ignore[misc]
 
     Views move no data, and so are not counted. An operation may be more than one kernel: the counts are a lower bound.
 
+    `device`: where every tensor that an operation takes or gives must be; None does not look.
+
     Raises:
-        NotCapturable: an operation reads a value back, has a shape that depends on values, or indexes by a mask.
+        NotCapturable: an operation reads a value back, has a shape that depends on values, indexes by a mask, or
+            touches a tensor that is not on `device`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device | None = None) -> None:
         super().__init__()
         self.counts: Counter[str] = Counter()
+        self._device = device
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -49,7 +54,15 @@ class Launches(TorchDispatchMode):  # type: ignore[misc]
             raise NotCapturable(f"{name} by a mask has a shape that depends on its values")
         if not func.is_view:
             self.counts[name] += 1
-        return func(*args, **(kwargs or {}))
+        result = func(*args, **(kwargs or {}))
+        elsewhere = {str(tensor.device) for tensor in _tensors((args, kwargs or {}, result))} - {str(self._device)}
+        if self._device is not None and elsewhere:
+            raise NotCapturable(f"{name} touches {', '.join(sorted(elsewhere))} as well")
+        return result
+
+
+def _tensors(given: Any) -> list[torch.Tensor]:
+    return [leaf for leaf in tree_leaves(given) if isinstance(leaf, torch.Tensor)]
 
 
 def _has_mask(arguments: tuple[Any, ...]) -> bool:
@@ -57,9 +70,9 @@ def _has_mask(arguments: tuple[Any, ...]) -> bool:
     return any(isinstance(index, torch.Tensor) and index.dtype == torch.bool for index in indices)
 
 
-def launches_of(function: Callable[[], object]) -> Counter[str]:
-    """What `function` asks of the device, by operation."""
-    with Launches() as launches:
+def launches_of(function: Callable[[], object], device: torch.device | None = None) -> Counter[str]:
+    """What `function` asks of the device, by operation; see `Launches`."""
+    with Launches(device) as launches:
         function()
     counts: Counter[str] = launches.counts
     return counts

@@ -26,12 +26,14 @@ from captions.models.kyutai.checkpoint import Checkpoint
 from captions.models.kyutai.model import KyutaiModel
 from captions.models.kyutai.onnx_backend.backend import OnnxBackend
 from captions.models.kyutai.onnx_backend.convert import convert
+from captions.models.kyutai.torch_backend.attention import ATTENTION, Attention
 from captions.models.kyutai.torch_backend.backend import TorchBackend
 from captions.models.kyutai.torch_backend.loading import load_lm, load_mimi
+from captions.models.kyutai.torch_backend.weights import Weights
 from captions.models.model import Batch, LaneOutput, LanePause, LaneWord, LaneWordEnd
 from captions.types import FRAME_SAMPLES, SAMPLE_RATE, Pcm
 
-__all__ = ["LANES", "Oracle", "Schedule", "Stream", "Tally", "onnx_float32", "run", "schedules"]
+__all__ = ["LANES", "Oracle", "Schedule", "Stream", "Tally", "onnx_float32", "run", "schedules", "sound"]
 
 LANES = 8
 PAUSE_TOLERANCE = 1e-3
@@ -94,21 +96,22 @@ class Tally:
 class Oracle:
     """A model and moshi's loop over the same checkpoint. Call `check` for each schedule.
 
-    `backend_of`: makes the backend to be checked; by default it is torch's.
+    `backend_of`: makes the backend to be checked; by default it is torch's, on `device` and with `attention`.
     """
 
     def __init__(
         self,
         folder: Path,
         device: str = "cpu",
-        fixed_shapes: bool = False,
+        attention: Attention = ATTENTION,
         backend_of: Callable[[Checkpoint], Backend] | None = None,
     ) -> None:
         self.tally = Tally()
         self._device = torch.device(device)
         checkpoint = Checkpoint.find(str(folder))
         if backend_of is None:
-            backend: Backend = TorchBackend(checkpoint, LANES, self._device, torch.float32, fixed_shapes)
+            weights = Weights.load(checkpoint, self._device, torch.float32)
+            backend: Backend = TorchBackend(weights, LANES, attention=attention)
         else:
             backend = backend_of(checkpoint)
         self._model = KyutaiModel(checkpoint, checkpoint.load_tokenizer(), backend)
@@ -178,7 +181,7 @@ class Oracle:
     def _frames(self, stream: Stream) -> list[Pcm]:
         silence = [np.zeros(FRAME_SAMPLES, np.float32)]
         flush = self._model.info.flush_frames if stream.flushed else 0
-        return [*silence * stream.silence_frames, *_sound(stream.sound, stream.frames), *silence * flush]
+        return [*silence * stream.silence_frames, *sound(stream.sound, stream.frames), *silence * flush]
 
     def _alone(self, frames: list[Pcm]) -> tuple[list[int], list[list[float]]]:
         """moshi's loop, as its own command-line transcription runs it: the first frame is given to the model twice."""
@@ -216,7 +219,7 @@ def _speech() -> Pcm:
     return np.concatenate(list(blocks(clip(), SAMPLE_RATE // 10, SAMPLE_RATE)))
 
 
-def _sound(number: int, frames: int) -> NDArray[np.float32]:
+def sound(number: int, frames: int) -> NDArray[np.float32]:
     """Frames [frames, 1920] cut from real speech at a random place, at a random loudness, over noise."""
     random = np.random.default_rng(number)
     speech, length = _speech(), frames * FRAME_SAMPLES

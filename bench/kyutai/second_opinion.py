@@ -23,6 +23,7 @@ from captions.cli.audio_file import blocks
 from captions.models.kyutai.checkpoint import Checkpoint
 from captions.models.kyutai.model import KyutaiModel
 from captions.models.kyutai.torch_backend.backend import TorchBackend
+from captions.models.kyutai.torch_backend.weights import Weights
 from captions.models.model import Batch
 from captions.types import FRAME_SAMPLES, FRAMES_PER_SECOND, SAMPLE_RATE, Pcm
 
@@ -140,7 +141,7 @@ def _rename(name: str, names: tuple[tuple[str, str], ...]) -> str:
 def ours(folder: Path, frames: Pcm) -> tuple[Tensor, list[int]]:
     """Codes [T, K] and tokens [T] of the middle lane of a batch whose other lanes hear something else."""
     checkpoint = Checkpoint.find(str(folder))
-    backend = TorchBackend(checkpoint, LANES, torch.device("cpu"), torch.float32)
+    backend = TorchBackend(Weights.load(checkpoint, torch.device("cpu"), torch.float32), LANES)
     model = KyutaiModel(checkpoint, checkpoint.load_tokenizer(), backend)
     model.warm_up()
     heard: list[Tensor] = []

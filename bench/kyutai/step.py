@@ -25,6 +25,7 @@ from captions.models.kyutai.checkpoint import Checkpoint
 from captions.models.kyutai.model import KyutaiModel
 from captions.models.kyutai.torch_backend.backend import TorchBackend
 from captions.models.kyutai.torch_backend.loading import dtype_of, load_lm, load_mimi
+from captions.models.kyutai.torch_backend.weights import Weights
 from captions.models.model import Batch
 from captions.types import FRAME_SAMPLES, Pcm
 
@@ -41,7 +42,7 @@ class Ours:
 
     def __init__(self, folder: Path, lanes: int, dtype: str) -> None:
         checkpoint = Checkpoint.find(str(folder))
-        self.backend = TorchBackend(checkpoint, lanes, CPU, dtype_of(dtype, CPU))
+        self.backend = TorchBackend(Weights.load(checkpoint, CPU, dtype_of(dtype, CPU)), lanes)
         self.model = KyutaiModel(checkpoint, checkpoint.load_tokenizer(), self.backend)
         self.model.warm_up()
         self.batch = Batch.of(lanes, FRAME_SAMPLES)
@@ -146,7 +147,7 @@ def shape(folder: Path, lanes: int, steps: int, profiled: bool) -> Figures:
     for name in ("short", "full"):
         ours.times.forget()
         if name == "full":
-            ours.backend.lm.fill_context()
+            ours.backend.fill_context()
         for frames in _noise(steps, lanes):
             ours.step(frames)
             moshis.step(frames)

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from captions.config import ModelConfig
 from captions.models.model import Model, ModelError
+from captions.models.sizing import FULL_STEP_S, choose, sizes_up_to
+
+if TYPE_CHECKING:
+    from captions.models.kyutai.backend import Backend
+    from captions.models.kyutai.checkpoint import Checkpoint
+    from captions.models.kyutai.model import KyutaiModel
 
 __all__ = ["DIGITS", "KYUTAI", "KYUTAI_LANES_CPU", "load", "resolve"]
 
 KYUTAI = "kyutai/stt-1b-en_fr-candle"
 DIGITS = Path(__file__).parent / "digits"
 MOONSHINE_LANES_PER_CORE = 2
-KYUTAI_LANES = 64
 KYUTAI_LANES_CPU = 8
+MOST_LANES = 1_024
+"""At most, on a CPU and altogether."""
+
+CPU_FULL_STEP_S = 0.07
+"""On a CPU, which computes only the lanes that have a frame, a full step is rare: it may take most of a frame."""
+
+log = logging.getLogger(__name__)
 
 
 def has_gpu(device: str = "auto") -> bool:
@@ -54,24 +70,53 @@ def load(config: ModelConfig) -> Model:
         return _load_on_cpu(name, config)
     if find_spec("moshi") is None:
         raise ModelError(f"{name!r} on a GPU needs the Kyutai extra: pip install 'captions[kyutai]'")
+    return _load_on_gpu(name, config)
+
+
+def _load_on_gpu(name: str, config: ModelConfig) -> Model:
+    """Kyutai's model by PyTorch."""
     from captions.models.kyutai.checkpoint import Checkpoint
-    from captions.models.kyutai.model import KyutaiModel
     from captions.models.kyutai.torch_backend.backend import TorchBackend
     from captions.models.kyutai.torch_backend.loading import device_of, dtype_of
+    from captions.models.kyutai.torch_backend.weights import Weights
 
     device = device_of(config.device)
     dtype = dtype_of("bfloat16" if config.dtype == "auto" else config.dtype, device)
-    lanes = config.lanes or (KYUTAI_LANES if device.type == "cuda" else KYUTAI_LANES_CPU)
     checkpoint = Checkpoint.find(name)
-    return KyutaiModel(checkpoint, checkpoint.load_tokenizer(), TorchBackend(checkpoint, lanes, device, dtype))
+    weights = Weights.load(checkpoint, device, dtype, config.lanes or 1)
+    return _with_lanes(checkpoint, partial(TorchBackend, weights), config.lanes, weights.most_lanes(), FULL_STEP_S)
 
 
 def _load_on_cpu(name: str, config: ModelConfig) -> Model:
     """Kyutai's model without PyTorch."""
     from captions.models.kyutai.checkpoint import Checkpoint
-    from captions.models.kyutai.model import KyutaiModel
     from captions.models.kyutai.onnx_backend.loading import load_backend
 
     checkpoint = Checkpoint.find(name)
-    backend = load_backend(checkpoint, config.lanes or KYUTAI_LANES_CPU, config.dtype)
-    return KyutaiModel(checkpoint, checkpoint.load_tokenizer(), backend)
+    make = partial(load_backend, checkpoint, asked=config.dtype)
+    return _with_lanes(checkpoint, make, config.lanes, KYUTAI_LANES_CPU, CPU_FULL_STEP_S)
+
+
+def _with_lanes(
+    checkpoint: Checkpoint, make: Callable[[int], Backend], asked: int, most: int, limit_s: float
+) -> KyutaiModel:
+    """The model with the lanes that are asked for, or, if that is 0, as many of `most` as keep a full step short."""
+    from captions.models.kyutai.model import KyutaiModel
+
+    def full_step_s(lanes: int) -> float:
+        backend = make(lanes)
+        try:
+            backend.warm_up()
+            return backend.full_step_s()
+        finally:
+            backend.close()
+
+    lanes, measured = asked, tuple[tuple[int, float], ...]()
+    if not asked:
+        sizing = choose(full_step_s, sizes_up_to(max(1, min(most, MOST_LANES))), limit_s)
+        lanes, measured = sizing.lanes, sizing.measured
+        told = ", ".join(f"{count}: {taken * 1e3:.1f}" for count, taken in measured)
+        log.info("lanes measured", extra={"model": checkpoint.name, "lanes": lanes, "full_step_ms": told})
+        if not sizing.fits:
+            log.warning("not even one lane is in time on this machine", extra={"model": checkpoint.name})
+    return KyutaiModel(checkpoint, checkpoint.load_tokenizer(), make(lanes), measured)

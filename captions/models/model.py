@@ -43,7 +43,9 @@ class ModelInfo:
     stepped through its track's silence too (it costs a GPU nothing) or frozen meanwhile. `can_stall`: it is known to
     fall silent now and then, and hears again once its lane is reset. `hangover_s`: silence that ends a spurt, unless
     configured otherwise; a model that gives words all along needs no early end, and hears better without one.
-    `pause_heads`: how many probabilities each step's `LanePause` has; 0 for a model that gives none.
+    `pause_heads`: how many probabilities each step's `LanePause` has; 0 for a model that gives none. `device`: what it
+    runs on, in words, and `measured`: seconds of a full step by number of lanes, as timed on this machine. Both are
+    complete once the model is warm.
     """
 
     name: str
@@ -56,6 +58,8 @@ class ModelInfo:
     can_stall: bool = False
     hangover_s: float = 0.4
     pause_heads: int = 0
+    device: str = "the CPU"
+    measured: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(slots=True)

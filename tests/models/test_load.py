@@ -7,7 +7,8 @@ import torch
 
 from captions.config import ModelConfig
 from captions.models import load as loading
-from captions.models.load import DIGITS, KYUTAI, KYUTAI_LANES_CPU, load, resolve
+from captions.models.kyutai.onnx_backend.backend import OnnxBackend
+from captions.models.load import DIGITS, KYUTAI, load, resolve
 from captions.models.model import ModelError
 from captions.models.moonshine import MoonshineModel
 
@@ -44,10 +45,27 @@ def test_auto_follows_the_device_that_the_config_names() -> None:
 
 
 @pytest.mark.usefixtures("without_gpu")
-def test_lanes_follow_the_device_that_is_used() -> None:
+def test_lanes_that_are_not_configured_are_as_many_as_keep_a_full_step_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken_s = {1: 0.03, 4: 0.04, 8: 0.16, 5: 0.07}
+    monkeypatch.setattr(OnnxBackend, "full_step_s", lambda backend: taken_s[backend.lanes])
     model = load(ModelConfig(name="digits"))
     try:
-        assert model.info.lanes == KYUTAI_LANES_CPU
+        assert model.info.lanes == 5, "70 ms lie between the 40 of 4 lanes and the 160 of 8"
+        assert dict(model.info.measured) == {1: 0.03, 4: 0.04, 8: 0.16}
+        model.warm_up()
+        assert dict(model.info.measured) == taken_s
+        assert model.info.device == "the CPU, float32, 1 thread"
+    finally:
+        model.close()
+
+
+@pytest.mark.usefixtures("without_gpu")
+def test_lanes_that_are_configured_are_taken_and_only_warming_up_times_them() -> None:
+    model = load(ModelConfig(name="digits", lanes=3))
+    try:
+        assert (model.info.lanes, model.info.measured) == (3, ())
+        model.warm_up()
+        assert [lanes for lanes, _ in model.info.measured] == [3]
     finally:
         model.close()
 

@@ -29,8 +29,8 @@ class Said:
 class Backend(Protocol):
     """A checkpoint's weights on some device, with the state of `lanes` lanes.
 
-    Call `warm_up` once, which leaves the lanes in any state. Then call `reset` for a lane before its first step. One
-    thread owns a backend. `close` frees everything; nothing may be called after it.
+    Call `warm_up` once; it and `full_step_s` leave the lanes in any state. Call `reset` for a lane before its first
+    step. One thread owns a backend. `close` frees everything; nothing may be called after it.
     """
 
     @property
@@ -41,8 +41,15 @@ class Backend(Protocol):
     def silence_is_free(self) -> bool:
         """Whether a step takes as long with all lanes as with a few, so that lanes may be fed silence."""
 
+    @property
+    def device(self) -> str:
+        """What it runs on, in words, and how much of its memory is taken."""
+
     def warm_up(self) -> None:
         """Pay every first-use cost, such as capturing graphs."""
+
+    def full_step_s(self) -> float:
+        """Seconds of a step of all lanes, each of which has heard as much as it can remember. Warm up before it."""
 
     def reset(self, lanes: Sequence[int]) -> None:
         """Bring `lanes` to the state behind the priming step: start tokens, no codes. Other lanes are untouched."""

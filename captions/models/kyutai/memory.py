@@ -8,7 +8,12 @@ from typing import Any
 
 from captions.types import FRAME_SAMPLES
 
-__all__ = ["Memory", "memory_of"]
+__all__ = ["ALIGNED_PLACES", "GIB", "Memory", "memory_of", "places_for"]
+
+ALIGNED_PLACES = 16
+"""A GPU's kernels want rows whose length is a multiple of this, or else copy them; 750 places become 752."""
+
+GIB = 1 << 30
 
 MIMI_BYTES_PER_VALUE = 4
 """Mimi always runs in float32: its codes decide everything that follows."""
@@ -40,6 +45,16 @@ class Memory:
         """`total` and room to work in."""
         return self.total(lanes) + lanes * self.step_lane + WORKSPACE_BYTES
 
+    def lanes_in(self, size: int) -> int:
+        """The most lanes for which `needed` is within `size`; 0 if there is no room for any."""
+        each = self.lm_lane + self.mimi_lane + self.step_lane
+        return max(0, (size - self.weights - WORKSPACE_BYTES) // each)
+
+
+def places_for(frames: int) -> int:
+    """The places of a ring that holds `frames` frames."""
+    return -(-frames // ALIGNED_PLACES) * ALIGNED_PLACES
+
 
 def memory_of(lm: Mapping[str, Any], mimi: Mapping[str, Any], weights: int, bytes_per_value: int) -> Memory:
     """The memory of a checkpoint.
@@ -53,7 +68,7 @@ def memory_of(lm: Mapping[str, Any], mimi: Mapping[str, Any], weights: int, byte
     attention = 2 * transformer["num_layers"] * transformer["context"] * transformer["d_model"]
     return Memory(
         weights=weights,
-        lm_lane=2 * lm["num_layers"] * lm["context"] * lm["dim"] * bytes_per_value,
+        lm_lane=2 * lm["num_layers"] * places_for(lm["context"]) * lm["dim"] * bytes_per_value,
         mimi_lane=(attention + _convolution_values(seanet)) * MIMI_BYTES_PER_VALUE,
         step_lane=WIDEST_LAYERS * seanet["n_filters"] * FRAME_SAMPLES * MIMI_BYTES_PER_VALUE,
     )

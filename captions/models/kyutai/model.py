@@ -6,6 +6,7 @@ The backend turns frames into tokens and pause probabilities. Here each lane's a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -24,9 +25,18 @@ delay without one. Digit strings through lanes had 8.8% of their words wrong wit
 
 
 class KyutaiModel:
-    """See `Model` for the contract. `captions.models.load` makes one; the model closes its backend."""
+    """See `Model` for the contract. `captions.models.load` makes one; the model closes its backend.
 
-    def __init__(self, checkpoint: Checkpoint, tokenizer: Tokenizer, backend: Backend) -> None:
+    `measured`: what is known of the steps of other numbers of lanes; warming up adds its own.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        tokenizer: Tokenizer,
+        backend: Backend,
+        measured: tuple[tuple[int, float], ...] = (),
+    ) -> None:
         self.info = ModelInfo(
             name=checkpoint.name,
             languages=checkpoint.languages,
@@ -38,6 +48,7 @@ class KyutaiModel:
             can_stall=True,
             hangover_s=HANGOVER_S,
             pause_heads=checkpoint.pause_heads,
+            measured=measured,
         )
         self._backend = backend
         self._words = [
@@ -50,6 +61,8 @@ class KyutaiModel:
 
     def warm_up(self) -> None:
         self._backend.warm_up()
+        measured = dict(self.info.measured) | {self.info.lanes: self._backend.full_step_s()}
+        self.info = replace(self.info, device=self._backend.device, measured=tuple(sorted(measured.items())))
         self.reset(range(self.info.lanes))
 
     def reset(self, lanes: Sequence[int]) -> None:

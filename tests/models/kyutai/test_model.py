@@ -37,12 +37,17 @@ class ScriptedBackend:
     def __init__(self, silence_is_free: bool = False) -> None:
         self.lanes = LANES
         self.silence_is_free = silence_is_free
+        self.device = "a GPU of the test"
         self.tokens = [PAD] * LANES
         self.pauses = [SPEECH] * LANES
         self.calls: list[object] = []
 
     def warm_up(self) -> None:
         self.calls.append("warm_up")
+
+    def full_step_s(self) -> float:
+        self.calls.append("full_step_s")
+        return 0.02
 
     def reset(self, lanes: Sequence[int]) -> None:
         self.calls.append(("reset", *lanes))
@@ -106,9 +111,18 @@ def test_what_the_service_is_told(checkpoint: Checkpoint, silence_is_free: bool)
     )
 
 
-def test_warming_up_leaves_every_lane_reset(model: KyutaiModel, backend: ScriptedBackend) -> None:
+def test_warming_up_times_a_full_step_and_leaves_every_lane_reset(model: KyutaiModel, backend: ScriptedBackend) -> None:
     model.warm_up()
-    assert backend.calls == ["warm_up", ("reset", 0, 1, 2)]
+    assert backend.calls == ["warm_up", "full_step_s", ("reset", 0, 1, 2)]
+
+
+def test_a_warm_model_tells_what_it_runs_on_and_what_was_measured(
+    checkpoint: Checkpoint, backend: ScriptedBackend
+) -> None:
+    model = KyutaiModel(checkpoint, Pieces(), backend, ((1, 0.015), (8, 0.06)))
+    model.warm_up()
+    assert model.info.device == "a GPU of the test"
+    assert model.info.measured == ((1, 0.015), (LANES, 0.02), (8, 0.06))
 
 
 def test_a_step_without_an_active_lane_does_not_run_the_backend(model: KyutaiModel, backend: ScriptedBackend) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from captions.types import FRAME_SAMPLES, Pcm
 
 __all__ = ["OnnxBackend"]
 
+TIMED_STEPS = 5
+
 
 class OnnxBackend:
     """See `Backend` for the contract. `encoder` and `lm` are its two parts, for tests and measurements.
@@ -30,6 +33,7 @@ class OnnxBackend:
     def __init__(self, checkpoint: Checkpoint, lanes: int, converted: Path, weights: str, threads: int) -> None:
         tensors = Tensors(converted)
         self.lanes = lanes
+        self._weights, self._threads = weights, threads
         self.encoder = Encoder(checkpoint.mimi_config, tensors, checkpoint.config["n_q"], lanes, threads)
         self.lm = LmStep(checkpoint.config, tensors, KINDS[weights], lanes, threads)
         self._said = Said(np.zeros(lanes, np.int64), np.zeros((lanes, checkpoint.pause_heads), np.float32))
@@ -40,6 +44,23 @@ class OnnxBackend:
         for count in range(1, self.lanes + 1):
             self.reset(everyone.tolist())
             self.step(np.zeros((self.lanes, FRAME_SAMPLES), np.float32), everyone < count)
+
+    @property
+    def device(self) -> str:
+        return f"the CPU, {self._weights}, {self._threads} {'thread' if self._threads == 1 else 'threads'}"
+
+    def full_step_s(self) -> float:
+        """The best of a few steps, because what else runs on the machine only ever adds to them."""
+        everyone = np.ones(self.lanes, np.bool_)
+        pcm = np.random.default_rng(1).normal(scale=0.1, size=(self.lanes, FRAME_SAMPLES)).astype(np.float32)
+        self.reset(range(self.lanes))
+        self.lm.rings.reset(range(self.lanes), heard=self.lm.rings.shape.context)
+        taken = []
+        for _ in range(TIMED_STEPS):
+            began_at = time.perf_counter()
+            self.step(pcm, everyone)
+            taken.append(time.perf_counter() - began_at)
+        return min(taken)
 
     def reset(self, lanes: Sequence[int]) -> None:
         self.encoder.reset(lanes)

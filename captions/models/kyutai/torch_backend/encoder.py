@@ -21,7 +21,7 @@ class Encoder:
 
     def __init__(self, mimi: MimiModel, lanes: int) -> None:
         self._mimi = mimi
-        mimi.streaming_forever(lanes)
+        self._streaming = mimi.streaming(lanes)
         self._states: list[Any] = list(mimi.get_streaming_state().values())
         self.active = torch.ones(lanes, dtype=torch.bool, device=self._states[0].device)
         for state in self._states:
@@ -37,6 +37,10 @@ class Encoder:
         """All tensors that live from step to step."""
         holders = [*self._states, *(state.kv_cache for state in self._states if hasattr(state, "kv_cache"))]
         return [value for holder in holders for value in vars(holder).values() if isinstance(value, Tensor)]
+
+    def close(self) -> None:
+        """Forget all lanes, so that `mimi` can be given to another."""
+        self._streaming.close()
 
     def reset(self, chosen: Tensor) -> None:
         """Forget everything of the lanes where `chosen` [B]. It turns them active, so write to `active` afterwards."""

@@ -66,7 +66,7 @@ def test_checkpoints_shaped_as_published_load_and_say_what_moshis_loop_says(name
     }
     assert old.keys() != weights.keys()
     save_file(old, folder / "model.safetensors")
-    oracle = Oracle(folder, fixed_shapes=True)
+    oracle = Oracle(folder)
     run(oracle, 2, start=3)
     assert oracle.tally.tokens > 0
 
