@@ -20,6 +20,7 @@ from captions.doors.native.messages import (
     ClientMessage,
     CodecName,
     Encoding,
+    Missed,
     Packets,
     Participant,
     Ready,
@@ -198,14 +199,21 @@ class Client:
 
 
 @asynccontextmanager
-async def watch(url: str, room: str, key: str | None = None) -> AsyncIterator[AsyncIterator[Caption]]:
-    """The captions of a room: recent ones first, then new ones as they come, and what is missing between them."""
-    connection = await _open(_with_route(url, f"/v1/rooms/{quote(room, safe='')}/captions"), key, None)
+async def watch(
+    url: str, room: str, key: str | None = None, *, since: str | None = None
+) -> AsyncIterator[AsyncIterator[Caption | Missed]]:
+    """The captions of a room: recent ones first, then new ones as they come, and what is missing between them.
 
-    async def captions() -> AsyncIterator[Caption]:
+    `since`: the last `position` of an earlier watch, at whichever node; then what came behind it is first, or `Missed`
+    and what is left of it.
+    """
+    query = f"?since={quote(since)}" if since else ""
+    connection = await _open(_with_route(url, f"/v1/rooms/{quote(room, safe='')}/captions") + query, key, None)
+
+    async def captions() -> AsyncIterator[Caption | Missed]:
         async for payload in connection:
             message = decode_server(payload)
-            if isinstance(message, Segment | Uncaptioned):
+            if isinstance(message, Segment | Uncaptioned | Missed):
                 yield message
 
     try:

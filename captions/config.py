@@ -18,6 +18,7 @@ from msgspec import Meta, Struct
 
 __all__ = [
     "DIGEST",
+    "ClusterConfig",
     "Config",
     "ConfigError",
     "IssuerConfig",
@@ -192,6 +193,16 @@ class RoomsConfig(_Section, frozen=True):
     forget_after_s: Seconds = 600.0
 
 
+class ClusterConfig(_Section, frozen=True):
+    """What several nodes share. `redis`: its address, docs/deploy.md; "" keeps the rooms in this process.
+
+    `waiting_bytes`: what is kept for the other nodes while Redis is away.
+    """
+
+    redis: Annotated[str, Meta(pattern=r"^$|^(rediss?(\+cluster|\+sentinel)?|unix)://.+$")] = ""
+    waiting_bytes: Count = 16 << 20
+
+
 class Config(_Section, frozen=True):
     """Everything that can be set; each section is a table of config.toml."""
 
@@ -203,6 +214,7 @@ class Config(_Section, frozen=True):
     lanes: LanesConfig = LanesConfig()
     limits: LimitsConfig = LimitsConfig()
     rooms: RoomsConfig = RoomsConfig()
+    cluster: ClusterConfig = ClusterConfig()
 
     @property
     def is_open(self) -> bool:

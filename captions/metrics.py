@@ -64,6 +64,13 @@ class Metrics:
         self.readers_dropped = Counter(
             "captions_readers_dropped", "Connections closed because they read too slowly", ["route"], registry=r
         )
+        self.bus_up = Gauge("captions_bus_up", "Redis answered when it was last asked: 1, else 0", registry=r)
+        self.bus_waiting_bytes = Gauge(
+            "captions_bus_waiting_bytes", "What the other nodes have not been told yet", registry=r
+        )
+        self.bus_published = Counter("captions_bus_published", "Revisions told to the other nodes", registry=r)
+        self.bus_received = Counter("captions_bus_received", "Revisions that other nodes told", registry=r)
+        self.bus_lost = Counter("captions_bus_lost", "Revisions that no other node was ever told", registry=r)
 
         self.fullness = Gauge(
             "captions_fullness",

@@ -1,9 +1,10 @@
 #!/bin/sh
-# The Debian packages the end-to-end tests use: Chromium for the browser tests. Installed where root; tests that miss
-# one are skipped and say so.
+# The Debian packages the end-to-end tests use: Chromium for the browser tests, Redis for those of several nodes.
+# Installed where root; tests that miss one are skipped and say so.
 set -eu
 missing=""
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
+command -v redis-server >/dev/null 2>&1 || missing="$missing redis-server"
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then
     echo "not installed, and its tests will be skipped:$missing (as root: apt-get install$missing)"

@@ -117,6 +117,7 @@ def test_the_environment_sets_every_kind_of_setting(
         ('[vad]\nskip_silence = "perhaps"\n', "vad.skip_silence"),
         ("[limits]\nmessage_bytes = 0\n", "limits.message_bytes"),
         ("[rooms]\nhistory_segments = -1\n", "rooms.history_segments"),
+        ('[cluster]\nredis = "http://user:s3cret@host"\n', "cluster.redis"),
         ('[model]\nname = ""\n', "model.name"),
         ('[keys]\npublish = "secret"\n', "keys.publish"),
         ('[keys]\npublish = [""]\n', "keys"),

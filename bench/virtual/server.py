@@ -26,7 +26,7 @@ from captions.doors.native.session import Session
 from captions.doors.service import Service
 from captions.engine.engine import Engine
 from captions.metrics import Metrics
-from captions.rooms.rooms import Rooms
+from captions.rooms.memory import MemoryRooms
 
 __all__ = ["Health", "VirtualServer", "soak"]
 
@@ -63,7 +63,7 @@ class VirtualServer:
             return self.now
 
         self._engine = Engine(SpeakingModel(lanes, step_s=0.0), config, metrics, clock, post=lambda call: call())
-        self._rooms = Rooms(config.rooms, config.limits.watchers_per_room)
+        self._rooms = MemoryRooms(config.rooms, config.limits.watchers_per_room)
         ids = itertools.count()
         self._service = Service(
             self._engine, self._rooms, metrics, config.limits, clock, clock, lambda: f"{next(ids):016x}"

@@ -7,9 +7,10 @@ from typing import TypeVar
 
 import msgspec
 
+from captions.rooms.position import Position
 from captions.stream.captions import Id
 
-__all__ = ["MOST_ERROR_CHARACTERS", "NameProblem", "error_text", "query_as", "room_of"]
+__all__ = ["MOST_ERROR_CHARACTERS", "NameProblem", "error_text", "query_as", "room_of", "since_in"]
 
 MOST_ERROR_CHARACTERS = 200
 """An error repeats what it was told only so far: else whoever sends nonsense decides how much is kept and sent back."""
@@ -43,6 +44,18 @@ def room_of(part: str | None) -> str | None:
         return msgspec.convert(part, Id | None)
     except msgspec.ValidationError as error:
         raise NameProblem(f"room: {error_text(error)}") from None
+
+
+def since_in(query: Mapping[str, str]) -> Position | None:
+    """How far a watcher that comes back had come, if it says so.
+
+    Raises:
+        NameProblem: it says what no server told it.
+    """
+    try:
+        return Position.parse(query["since"]) if query.get("since") else None
+    except ValueError as error:
+        raise NameProblem(f"since: {error}") from None
 
 
 def error_text(error: object) -> str:

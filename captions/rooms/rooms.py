@@ -1,24 +1,27 @@
-"""Rooms: who watches what is said in them, and what a late watcher is shown. In memory, bounded, on the event loop."""
+"""The rooms of a server, whichever way they are kept: in its own memory, or over Redis with the other nodes."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
 
-from captions.config import RoomsConfig
+from captions.rooms.position import Position
 from captions.rooms.transcripts import Transcript
-from captions.stream.captions import Caption, Uncaptioned
+from captions.stream.captions import Caption, Missed
 
-__all__ = ["RoomFull", "Rooms", "Watcher"]
+__all__ = ["MISSED", "RoomFull", "Rooms", "RoomsAway", "Watcher"]
 
-_encoder = msgspec.json.Encoder()
+MISSED = msgspec.json.encode(Missed()).decode()
+"""What a watcher is told who can no longer be shown all that was said since it was last here."""
 
 
 class RoomFull(Exception):
     """A room has as many watchers as it may."""
+
+
+class RoomsAway(Exception):
+    """What the rooms are kept in cannot be reached; the message says so in a line."""
 
 
 class Watcher(Protocol):
@@ -27,108 +30,52 @@ class Watcher(Protocol):
     def send(self, payload: str) -> None: ...
 
 
-@dataclass(slots=True)
-class _Room:
-    """`final`: the newest final segments, in the order they closed, and what was missing between them, by id; `live`:
-    the newest revision of each open one.
+class Rooms(Protocol):
+    """Who publishes, who watches, what a late watcher is shown. `start` and `stop` around everything else.
 
-    `spoken_in`: somebody published to it, so that there is something to remember.
+    A room comes to be when first spoken in or watched. A watcher is shown history first and then every revision of
+    every segment, without a hole or a repetition between the two. Each message but the older part of the history
+    says in `position` how far its watcher has come with it.
     """
 
-    transcript: Transcript
-    final: OrderedDict[str, str] = field(default_factory=OrderedDict)
-    live: OrderedDict[str, str] = field(default_factory=OrderedDict)
-    watchers: set[Watcher] = field(default_factory=set)
-    touched_at: float = 0.0
-    spoken_in: bool = False
+    def __len__(self) -> int: ...
 
-
-class Rooms:
-    """All rooms of this server. A room comes to be when first spoken in or watched, and is forgotten when idle.
-
-    One that nobody spoke in is gone with its last watcher: who may only watch cannot fill the memory with names.
-    """
-
-    MOST_LIVE_SEGMENTS = 200
-
-    def __init__(self, config: RoomsConfig, watchers_per_room: int) -> None:
-        self._config = config
-        self._watchers_per_room = watchers_per_room
-        self._rooms: dict[str, _Room] = {}
-
-    def __len__(self) -> int:
-        return len(self._rooms)
+    @property
+    def failed(self) -> bool:
+        """Something broke that only a restart mends."""
 
     @property
     def watchers(self) -> int:
         """Over all rooms."""
-        return sum(len(room.watchers) for room in self._rooms.values())
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None:
+        """Whatever was published is with the other nodes, as far as they can be reached."""
 
     def publish(self, caption: Caption, now: float) -> str:
-        """Remember a caption and hand it to everybody who watches: as JSON, which is returned."""
-        room = self._room(caption.room, now)
-        room.spoken_in = True
-        payload = _encoder.encode(caption).decode()
-        room.transcript.add(caption, payload)
-        if isinstance(caption, Uncaptioned):
-            self._keep(room, caption.id, payload)
-        elif caption.final:
-            room.live.pop(caption.id, None)
-            if caption.words:
-                self._keep(room, caption.id, payload)
-        else:
-            room.live[caption.id] = payload
-            if len(room.live) > self.MOST_LIVE_SEGMENTS:
-                room.live.popitem(last=False)
-        for watcher in tuple(room.watchers):
-            watcher.send(payload)
-        return payload
+        """Remember a caption and hand it to everybody who watches: as JSON, which is returned. Never waits."""
 
-    def watch(self, name: str, watcher: Watcher, now: float) -> None:
+    def watch(self, name: str, watcher: Watcher, now: float, since: Position | None = None) -> None:
         """Send the room's recent history to a watcher, then everything new.
+
+        `since`: all that it has not had instead, and word of it if some of that is kept no longer.
 
         Raises:
             RoomFull: the room has its fill of watchers.
         """
-        room = self._room(name, now)
-        if len(room.watchers) >= self._watchers_per_room:
-            raise RoomFull(f"room {name!r} has {self._watchers_per_room} watchers already")
-        for payload in (*room.final.values(), *room.live.values()):
-            watcher.send(payload)
-        room.watchers.add(watcher)
 
-    def leave(self, name: str, watcher: Watcher) -> None:
-        room = self._rooms.get(name)
-        if room is not None:
-            room.watchers.discard(watcher)
-            if not room.watchers and not room.spoken_in:
-                del self._rooms[name]
+    async def shown(self, name: str, watcher: Watcher) -> None:
+        """Wait until a watcher was sent what there was when it came."""
 
-    def transcript(self, name: str) -> Transcript | None:
-        """What was said in the room as far as it is kept; None if the configuration keeps nothing."""
-        if not self._config.transcript_segments:
-            return None
-        room = self._rooms.get(name)
-        return room.transcript if room is not None else Transcript(0)
+    def leave(self, name: str, watcher: Watcher) -> None: ...
+
+    async def transcript(self, name: str) -> Transcript | None:
+        """What was said in the room as far as it is kept; None if the configuration keeps nothing.
+
+        Raises:
+            RoomsAway: they cannot be asked for now.
+        """
 
     def forget_idle(self, now: float) -> None:
         """Forget rooms that nobody watches and nobody has spoken in for the configured time."""
-        idle = [
-            name
-            for name, room in self._rooms.items()
-            if not room.watchers and now - room.touched_at > self._config.forget_after_s
-        ]
-        for name in idle:
-            del self._rooms[name]
-
-    def _keep(self, room: _Room, caption_id: str, payload: str) -> None:
-        room.final[caption_id] = payload
-        if len(room.final) > self._config.history_segments:
-            room.final.popitem(last=False)
-
-    def _room(self, name: str, now: float) -> _Room:
-        room = self._rooms.get(name)
-        if room is None:
-            room = self._rooms[name] = _Room(Transcript(self._config.transcript_segments))
-        room.touched_at = now
-        return room

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from captions import __version__
 from captions.config import Config
 from captions.doors.grant import NOTHING, Grant
-from captions.doors.names import NameProblem
+from captions.doors.names import NameProblem, since_in
 from captions.doors.service import Service
+from captions.rooms.rooms import RoomsAway
 from captions.server.access import Access, key_in
 from captions.server.admission import Admission, NoPlace, Place
 from captions.server.fullness import Fullness
@@ -44,7 +45,9 @@ class Answers:
         self._origins = Origins(config)
         self._pages = Pages()
 
-    def answer(self, path: str, query: Query, headers: Mapping[str, str], address: str, now: float) -> Page | LetIn:
+    async def answer(
+        self, path: str, query: Query, headers: Mapping[str, str], address: str, now: float
+    ) -> Page | LetIn:
         """The answer to a request, or what a WebSocket may do that may pass.
 
         `address`: whose request it is. `now`: seconds since 1970.
@@ -55,6 +58,8 @@ class Answers:
         admitted = self._admit(found, query, headers, now)
         if isinstance(admitted, Page):
             return admitted
+        if found.route.kind == "transcript":
+            return await self._transcript(found, query)
         return self._plain(found, query) or self._place(found, admitted, address)
 
     def _admit(self, found: Match, query: Query, headers: Mapping[str, str], now: float) -> Page | Grant:
@@ -76,22 +81,31 @@ class Answers:
             return text(401, _NO_KEY)
         return grant
 
+    async def _transcript(self, found: Match, query: Query) -> Page:
+        try:
+            kept = await self._service.rooms.transcript(found.parts["room"])
+        except RoomsAway as error:
+            return text(503, f"try again: {error}")
+        if kept is None:
+            return text(404, "this server keeps no transcripts: rooms.transcript_segments")
+        return transcript(kept, found.parts["form"], query.get("lang", "en")) or text(404, "not found")
+
     def _plain(self, found: Match, query: Query) -> Page | None:
         """What plain HTTP gets; None lets a WebSocket through."""
         match found.route.kind:
             case "health":
-                return text(500 if self._service.engine.failed else 200, "ok")
+                return text(500 if self._service.engine.failed or self._service.rooms.failed else 200, "ok")
             case "readiness":
                 return self._readiness()
             case "metrics":
                 return text(200, self._exposition(), "text/plain; version=0.0.4")
             case "build_info" | "modules_info" as what:
                 return text(200, json.dumps(self._kyutai_info(what)), "application/json")
-            case "transcript":
-                kept = self._service.rooms.transcript(found.parts["room"])
-                if kept is None:
-                    return text(404, "this server keeps no transcripts: rooms.transcript_segments")
-                return transcript(kept, found.parts["form"], query.get("lang", "en")) or text(404, "not found")
+            case "watch":
+                try:
+                    since_in(query)
+                except NameProblem as error:
+                    return text(400, str(error))
         return None
 
     def _place(self, found: Match, grant: Grant, address: str) -> Page | LetIn:

@@ -10,8 +10,10 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from captions.config import LimitsConfig
+from captions.doors.names import since_in
 from captions.doors.native import messages as native
 from captions.doors.service import Line, Service
+from captions.rooms.position import Position
 from captions.rooms.rooms import RoomFull
 from captions.server.connection import Connection, path_of, query_of
 from captions.server.outbox import Outbox
@@ -82,7 +84,7 @@ class Connections:
                 line = Line(outbox.send, outbox.hang_up)
                 await self._publish(connection, found.route.door(self._service, line, query_of(request), grant))
             else:
-                await self._watch(connection, found.parts["room"], outbox)
+                await self._watch(connection, found.parts["room"], since_in(query_of(request)), outbox)
         except ConnectionClosed:
             pass
         finally:
@@ -106,15 +108,15 @@ class Connections:
             self._publishing.discard(session)
             session.disconnected()
 
-    async def _watch(self, connection: Connection, room: str, outbox: Outbox) -> None:
+    async def _watch(self, connection: Connection, room: str, since: Position | None, outbox: Outbox) -> None:
         rooms, languages = self._service.rooms, self._service.engine.model.info.languages
         outbox.send(_json(native.Watching(room, list(languages), _HEARTBEAT_S)))
         try:
-            rooms.watch(room, outbox, self._service.clock())
+            rooms.watch(room, outbox, self._service.clock(), since)
         except RoomFull as error:
             await connection.close(_TRY_LATER, str(error)[:120])
             return
-        beating = asyncio.create_task(self._beat(outbox))
+        beating = asyncio.create_task(self._beat(room, outbox))
         try:
             async for _ in connection:
                 pass
@@ -122,8 +124,9 @@ class Connections:
             rooms.leave(room, outbox)
             beating.cancel()
 
-    async def _beat(self, outbox: Outbox) -> None:
+    async def _beat(self, room: str, outbox: Outbox) -> None:
         """A browser sees no pings: without this, a reader could not tell a dead service from silence."""
+        await self._service.rooms.shown(room, outbox)
         while True:
             outbox.send(_json(native.Heartbeat(round(self._service.wall_clock(), 3))))
             await asyncio.sleep(_HEARTBEAT_S)

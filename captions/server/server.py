@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import secrets
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -24,7 +25,7 @@ from captions.doors.service import Service
 from captions.engine.engine import Engine, EngineCensus
 from captions.metrics import Metrics
 from captions.models.model import Model
-from captions.rooms.rooms import Rooms
+from captions.rooms.choice import rooms_for
 from captions.server.admission import Admission, address_of
 from captions.server.answers import Answers
 from captions.server.connection import Connection, headers_of, path_of, query_of, response
@@ -79,7 +80,7 @@ class Server:
         self._wall_clock = wall_clock
         self._metrics = Metrics()
         self._engine = Engine(model, config, self._metrics, clock)
-        self.rooms = Rooms(config.rooms, config.limits.watchers_per_room)
+        self.rooms = rooms_for(config, self._metrics, secrets.token_hex(4))
         self._service = Service(
             engine=self._engine,
             rooms=self.rooms,
@@ -150,6 +151,7 @@ class Server:
             server_header=None,
         )
         log.info("listening", extra={"host": server.host, "port": self.port})
+        await self.rooms.start()
         self._engine.start()
         await self._engine.warm_up()
         self._housekeeping = asyncio.create_task(self._keep_house())
@@ -172,8 +174,9 @@ class Server:
             self._listening.close(code=_GOING_AWAY, reason="the server is stopping")
             await self._listening.wait_closed()
         await self._engine.stop()
+        await self.rooms.stop()
 
-    def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
+    async def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
         """Answer plain HTTP, refuse what may not pass, let WebSockets through."""
         assert isinstance(connection, Connection)
         try:
@@ -182,7 +185,7 @@ class Server:
             return response(text(400, "no address of this server begins like that"))
         headers = headers_of(request)
         address = address_of(connection.peer, headers, self._config.server.proxies)
-        answer = self._answers.answer(path, query, headers, address, self._wall_clock())
+        answer = await self._answers.answer(path, query, headers, address, self._wall_clock())
         if isinstance(answer, Page):
             connection.answer = self._unread.admit(len(answer.body))
             return response(answer if connection.answer is not None else text(503, "too many answers wait to be read"))

@@ -17,6 +17,7 @@ __all__ = [
     "Id",
     "Label",
     "Latency",
+    "Missed",
     "Participant",
     "Segment",
     "SpeechNotice",
@@ -62,7 +63,8 @@ class Latency(Struct, frozen=True, omit_defaults=True):
 class Segment(Struct, frozen=True, tag_field="type", tag="segment", omit_defaults=True):
     """A caption. `words` only ever grow from revision to revision; `tentative` may change until `final`.
 
-    `said_at`: when its `start` was said, in seconds since 1970 by the server's clock; 0 if it is not known.
+    `said_at`: when its `start` was said, in seconds since 1970 by the server's clock; 0 if it is not known. `position`:
+    how far a watcher has come in its room with this; only watchers are told.
     """
 
     room: str
@@ -78,12 +80,13 @@ class Segment(Struct, frozen=True, tag_field="type", tag="segment", omit_default
     latency: Latency
     tentative: str = ""
     said_at: float = 0.0
+    position: str = ""
 
 
 class Uncaptioned(Struct, frozen=True, tag_field="type", tag="uncaptioned", omit_defaults=True):
     """What readers are shown where captions are missing. Told again under its `id` as it grows; the last one counts.
 
-    `said_at`: when its `start` was, in seconds since 1970 by the server's clock.
+    `said_at`: when its `start` was, in seconds since 1970 by the server's clock. `position`: see `Segment`.
     """
 
     room: str
@@ -94,6 +97,7 @@ class Uncaptioned(Struct, frozen=True, tag_field="type", tag="uncaptioned", omit
     end: float
     reason: str
     said_at: float = 0.0
+    position: str = ""
 
 
 Caption: TypeAlias = Segment | Uncaptioned
@@ -115,3 +119,7 @@ class GapNotice(Struct, frozen=True, tag_field="type", tag="gap", omit_defaults=
     start: float
     end: float
     reason: str
+
+
+class Missed(Struct, frozen=True, tag_field="type", tag="missed", omit_defaults=True):
+    """Some of what was said in a room since its watcher was last there is kept no longer."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
+import msgspec
 import pytest
 
 from captions.config import Config, LimitsConfig
@@ -17,7 +18,7 @@ from captions.engine.engine import Engine
 from captions.engine.orders import HearingEvent, Taken
 from captions.metrics import Metrics
 from captions.models.scripted import ScriptedModel
-from captions.rooms.rooms import Rooms
+from captions.rooms.memory import MemoryRooms
 from captions.stream.captions import GapNotice, Participant, Segment, SpeechNotice
 from captions.stream.codec import Codec
 from captions.stream.timeline import Packet
@@ -85,7 +86,7 @@ class Stage:
             post=lambda call: call(),
             most_waiting=most_waiting,
         )
-        self.rooms = Rooms(config.rooms, 10)
+        self.rooms = MemoryRooms(config.rooms, 10)
         numbers = count()
         self.service = Service(
             self.engine, self.rooms, metrics, config.limits, lambda: 0.0, lambda: 0.0, lambda: f"s{next(numbers)}"
@@ -129,7 +130,10 @@ def test_segments_go_to_the_room_first_and_the_owner_gets_them_as_the_room_has_t
     stage.rooms.watch("daily", wall, 0.0)
     track = stage.publish()
     stage.hear(track, [*saying(11), *silence(10)])
-    assert [json for json in stage.owner.room_json if json is not None] == wall.seen
+    given = [payload for payload in stage.owner.room_json if payload is not None]
+    assert [msgspec.json.decode(payload, type=Segment) for payload in given] == [
+        msgspec.structs.replace(msgspec.json.decode(payload, type=Segment), position="") for payload in wall.seen
+    ]
     assert [type(news) for news, json in stage.owner.shown() if json is None] == [SpeechNotice, SpeechNotice]
     assert [type(news) for news, json in stage.owner.shown() if json is not None] == [Segment] * len(wall.seen)
     assert len(wall.seen) > 0

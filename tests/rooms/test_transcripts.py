@@ -12,7 +12,7 @@ import pytest
 from bench.servers.room_server import RoomServer
 from captions.config import KeysConfig, RoomsConfig
 from captions.doors.native.messages import CaptionWord, Latency, Participant, Segment, Uncaptioned
-from captions.rooms.rooms import Rooms
+from captions.rooms.memory import MemoryRooms
 from captions.rooms.transcripts import Transcript
 from captions.stream.captions import Caption
 
@@ -94,16 +94,16 @@ def test_what_is_missing_is_in_the_transcript_as_long_as_it_grew() -> None:
     assert times(transcript)[:3] == [("first", 0.0, 1.0), ("gap", 7.0, 11.0), ("0", 10.0, 10.5)]
 
 
-def test_a_room_keeps_a_transcript_unless_it_is_turned_off() -> None:
-    on, off = (Rooms(RoomsConfig(transcript_segments=kept), 10) for kept in (5, 0))
+async def test_a_room_keeps_a_transcript_unless_it_is_turned_off() -> None:
+    on, off = (MemoryRooms(RoomsConfig(transcript_segments=kept), 10) for kept in (5, 0))
     for rooms in (on, off):
         rooms.publish(segment("1", 0.0, 1.0), 1.0)
-    kept, empty = on.transcript("r"), on.transcript("empty")
+    kept, empty = await on.transcript("r"), await on.transcript("empty")
     assert kept is not None
     assert empty is not None
     assert [said.id for said in kept.captions()] == ["1"]
     assert empty.captions() == []
-    assert off.transcript("r") is None
+    assert await off.transcript("r") is None
 
 
 def get(url: str, key: str | None = None) -> tuple[int, bytes]:

@@ -30,6 +30,7 @@ from captions.stream.captions import (
     Id,
     Label,
     Latency,
+    Missed,
     Participant,
     Segment,
     SpeechNotice,
@@ -54,6 +55,7 @@ __all__ = [
     "Heartbeat",
     "Latency",
     "Limits",
+    "Missed",
     "Mute",
     "Packets",
     "Participant",
@@ -260,6 +262,7 @@ ServerMessage: TypeAlias = (
     | Error
     | Watching
     | Uncaptioned
+    | Missed
     | Heartbeat
 )
 

@@ -552,6 +552,7 @@ def test_the_public_names() -> None:
         "Latency",
         "Limits",
         "MOST_PACKETS",
+        "Missed",
         "Mute",
         "Packets",
         "Participant",

@@ -1,4 +1,4 @@
-"""Rooms: who watches what is said in them, and what a late watcher is shown."""
+"""Rooms in memory: who watches what is said in them, and what a late watcher is shown."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import pytest
 
 from captions.config import RoomsConfig
 from captions.doors.native.messages import CaptionWord, Latency, Participant, Segment, Uncaptioned
-from captions.rooms.rooms import RoomFull, Rooms
+from captions.rooms.memory import MemoryRooms
+from captions.rooms.position import Position
+from captions.rooms.room import MOST_LIVE_SEGMENTS
+from captions.rooms.rooms import RoomFull
 
 
 class Screen:
@@ -23,7 +26,14 @@ class Screen:
 
     @property
     def shown(self) -> list[tuple[str, int]]:
-        return [(fields["id"], fields["revision"]) for fields in map(json.loads, self.payloads)]
+        """What is told besides is a gap, as ("missed", 0)."""
+        messages = map(json.loads, self.payloads)
+        return [(m["id"], m["revision"]) if m["type"] == "segment" else (m["type"], 0) for m in messages]
+
+    @property
+    def position(self) -> Position:
+        """How far the last message says this is."""
+        return Position.parse(json.loads(self.payloads[-1])["position"])
 
 
 def segment(name: str, revision: int = 0, *, final: bool = False, room: str = "daily", text: str = "It was") -> Segment:
@@ -31,13 +41,19 @@ def segment(name: str, revision: int = 0, *, final: bool = False, room: str = "d
     return Segment(room, "t", Participant("p", "Zoé"), name, revision, final, 1.0, 2.0, text, words, Latency())
 
 
-def rooms(history: int = 50, forget_after_s: float = 600.0, watchers: int = 10) -> Rooms:
-    return Rooms(RoomsConfig(history_segments=history, forget_after_s=forget_after_s), watchers)
+def without_position(payload: str) -> dict[str, object]:
+    fields: dict[str, object] = json.loads(payload)
+    del fields["position"]
+    return fields
 
 
-def watching(of: Rooms, room: str = "daily") -> Screen:
+def rooms(history: int = 50, forget_after_s: float = 600.0, watchers: int = 10) -> MemoryRooms:
+    return MemoryRooms(RoomsConfig(history_segments=history, forget_after_s=forget_after_s), watchers, lambda: 7.0)
+
+
+def watching(of: MemoryRooms, room: str = "daily", since: Position | None = None) -> Screen:
     screen = Screen()
-    of.watch(room, screen, 0.0)
+    of.watch(room, screen, 0.0, since)
     return screen
 
 
@@ -67,6 +83,7 @@ def test_a_segment_is_shown_whole_and_as_json() -> None:
             "text": "It was",
             "words": [{"text": "It", "start": 1.0, "end": 1.5}, {"text": "was", "start": 1.0, "end": 1.5}],
             "latency": {},
+            "position": "7000-1",
         }
     ]
 
@@ -125,10 +142,10 @@ def test_what_is_missing_is_remembered_in_its_place_as_it_grew() -> None:
 
 def test_open_segments_are_bounded_too() -> None:
     daily = rooms()
-    for number in range(Rooms.MOST_LIVE_SEGMENTS + 5):
+    for number in range(MOST_LIVE_SEGMENTS + 5):
         daily.publish(segment(str(number)), 0.0)
     shown = watching(daily).shown
-    assert (len(shown), shown[0]) == (Rooms.MOST_LIVE_SEGMENTS, ("5", 0))
+    assert (len(shown), shown[0]) == (MOST_LIVE_SEGMENTS, ("5", 0))
 
 
 def test_who_leaves_sees_nothing_more_and_may_leave_twice() -> None:
@@ -183,30 +200,30 @@ def test_a_room_that_is_spoken_in_is_remembered() -> None:
     assert watching(of).shown == [("a", 0), ("b", 0)]
 
 
-def test_a_transcript_is_the_rooms_own_final_segments() -> None:
+async def test_a_transcript_is_the_rooms_own_final_segments() -> None:
     of = rooms()
     of.publish(segment("a", 1), 0.0)
     of.publish(segment("b", 2, final=True), 0.0)
     of.publish(segment("c", 3, final=True, room="weekly"), 0.0)
-    daily = of.transcript("daily")
+    daily = await of.transcript("daily")
     assert daily is not None
     assert [kept.id for kept in daily.captions()] == ["b"]
-    nobodys = of.transcript("nobody was here")
+    nobodys = await of.transcript("nobody was here")
     assert nobodys is not None
     assert nobodys.captions() == []
 
 
-def test_a_server_that_keeps_no_transcripts_has_none() -> None:
-    of = Rooms(RoomsConfig(transcript_segments=0), 10)
+async def test_a_server_that_keeps_no_transcripts_has_none() -> None:
+    of = MemoryRooms(RoomsConfig(transcript_segments=0), 10)
     of.publish(segment("b", 2, final=True), 0.0)
-    assert of.transcript("daily") is None
+    assert await of.transcript("daily") is None
 
 
-def test_a_transcript_keeps_as_many_segments_as_are_configured() -> None:
-    of = Rooms(RoomsConfig(transcript_segments=2), 10)
+async def test_a_transcript_keeps_as_many_segments_as_are_configured() -> None:
+    of = MemoryRooms(RoomsConfig(transcript_segments=2), 10)
     for name in "abc":
         of.publish(segment(name, 1, final=True), 0.0)
-    daily = of.transcript("daily")
+    daily = await of.transcript("daily")
     assert daily is not None
     assert ([kept.id for kept in daily.captions()], daily.forgotten) == (["b", "c"], 1)
 
@@ -228,15 +245,16 @@ def test_a_watcher_keeps_an_idle_room_until_it_leaves() -> None:
 def test_publishing_gives_back_what_the_watchers_got() -> None:
     of = rooms()
     screen = watching(of)
-    assert [of.publish(segment("a", revision), 0.0) for revision in range(3)] == screen.payloads
+    published = [of.publish(segment("a", revision), 0.0) for revision in range(3)]
+    assert [json.loads(payload) for payload in published] == [without_position(payload) for payload in screen.payloads]
 
 
 def test_the_oldest_open_segment_is_forgotten_first() -> None:
     of = rooms()
-    for number in range(Rooms.MOST_LIVE_SEGMENTS + 1):
+    for number in range(MOST_LIVE_SEGMENTS + 1):
         of.publish(segment(f"s{number:03}"), 0.0)
     shown = [name for name, _ in watching(of).shown]
-    assert (shown[0], len(shown)) == ("s001", Rooms.MOST_LIVE_SEGMENTS)
+    assert (shown[0], len(shown)) == ("s001", MOST_LIVE_SEGMENTS)
 
 
 def test_a_room_nobody_spoke_in_is_gone_with_its_last_watcher() -> None:
@@ -254,3 +272,43 @@ def test_a_room_that_was_spoken_in_outlives_its_watchers() -> None:
     of.publish(segment("a", final=True), 0.0)
     of.leave("daily", screen)
     assert watching(of).shown == [("a", 0)]
+
+
+def test_who_comes_back_gets_the_rest_and_nothing_twice() -> None:
+    daily = rooms()
+    daily.publish(segment("a", 0), 0.0)
+    first = watching(daily)
+    daily.publish(segment("b", 0, final=True), 0.0)
+    daily.leave("daily", first)
+    for revision in (segment("a", 1), segment("c", 0), segment("a", 2, final=True)):
+        daily.publish(revision, 0.0)
+    again = watching(daily, since=first.position)
+    daily.publish(segment("c", 1), 0.0)
+    assert again.shown == [("c", 0), ("a", 2), ("c", 1)]
+    daily.leave("daily", again)
+    assert watching(daily, since=again.position).shown == []
+
+
+def test_the_history_says_how_far_it_is_with_its_last_message_only() -> None:
+    daily = rooms()
+    for name in "abc":
+        daily.publish(segment(name, final=True), 0.0)
+    messages = [json.loads(payload) for payload in watching(daily).payloads]
+    assert [message.get("position") for message in messages] == [None, None, "7000-3"]
+
+
+def test_who_comes_back_too_late_is_told() -> None:
+    daily = rooms(history=2)
+    first = watching(daily)
+    daily.publish(segment("a", final=True), 0.0)
+    for name in "bcd":
+        daily.publish(segment(name, final=True), 0.0)
+    assert watching(daily, since=Position.parse("7000-1")).shown == [("missed", 0), ("c", 0), ("d", 0)]
+    assert watching(daily, since=Position.parse("7000-2")).shown == [("c", 0), ("d", 0)]
+    assert first.shown[-1] == ("d", 0)
+
+
+def test_who_comes_back_to_another_process_is_told() -> None:
+    daily = rooms()
+    daily.publish(segment("a", final=True), 0.0)
+    assert watching(daily, since=Position.parse("6000-1")).shown == [("missed", 0), ("a", 0)]
