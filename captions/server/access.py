@@ -16,6 +16,7 @@ from captions.server.tokens import Tokens
 __all__ = ["Access", "key_in"]
 
 _KEY_PROTOCOL = "captions.key."
+_OPENAI_KEY_PROTOCOL = "openai-insecure-api-key."
 _PUBLISHER = Grant("publisher", Right.WATCH | Right.PUBLISH)
 _WATCHER = Grant("watcher", Right.WATCH)
 
@@ -49,10 +50,9 @@ class Access:
 def key_in(headers: Mapping[str, str], query: Mapping[str, str]) -> str:
     """The key or token a request carries: as a bearer token, or where headers cannot be set (browsers) in another way.
 
-    Clients of Deepgram call the scheme Token.
-
-    That is a subprotocol, which is in no address that somebody could log, or the query. Clients of Kyutai's server have
-    their own header and parameter for it.
+    That is a subprotocol, which is in no address that somebody could log, or the query. Clients of other services say
+    it in their own way: Deepgram's call the scheme Token, OpenAI's have another subprotocol, Kyutai's a header and a
+    parameter.
     """
     scheme, _, token = headers.get("Authorization", "").partition(" ")
     if scheme.lower() in ("bearer", "token"):
@@ -62,9 +62,11 @@ def key_in(headers: Mapping[str, str], query: Mapping[str, str]) -> str:
 
 
 def _key_offered(subprotocols: str) -> str:
-    """The key among the subprotocols a browser offers: `captions.key.` and the key in base64url."""
-    for name in subprotocols.split(","):
-        _, found, encoded = name.strip().partition(_KEY_PROTOCOL)
+    """The key among the subprotocols a browser offers: `captions.key.` and it in base64url, or as OpenAI has it."""
+    for name in map(str.strip, subprotocols.split(",")):
+        if name.startswith(_OPENAI_KEY_PROTOCOL):
+            return name.removeprefix(_OPENAI_KEY_PROTOCOL)
+        _, found, encoded = name.partition(_KEY_PROTOCOL)
         if found:
             with suppress(ValueError):
                 return urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()

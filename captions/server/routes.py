@@ -17,6 +17,7 @@ from captions.doors.kyutai import session as kyutai
 from captions.doors.livekit import session as livekit
 from captions.doors.names import query_as, room_of
 from captions.doors.native.connection import NativeConnection
+from captions.doors.openai.session import OpenAISession
 from captions.doors.place import place_in
 from captions.doors.service import Line, Service
 from captions.doors.vosk.session import VoskSession
@@ -112,6 +113,11 @@ def _asked_of_deepgram(query: Query) -> Asked:
     return _asked_in_query(query)
 
 
+def _openai(service: Service, line: Line, query: Query, grant: Grant) -> PublishingSession:
+    place = place_in(query)
+    return OpenAISession(service, line, place.speaker(service, grant), place.room)
+
+
 def _asked_in_query(query: Query) -> Asked:
     """Without a room the captions are private: no grant for certain rooms is good for that, as no room is called ""."""
     place = place_in(query)
@@ -136,6 +142,7 @@ ROUTES = (
     Route("/v1/vosk", "vosk", Right.PUBLISH, _vosk, _asked_in_query, is_track=True),
     Route("/v1/jitsi", "jitsi", Right.PUBLISH, _jitsi, _asked_of_jitsi),
     Route("/v1/listen", "deepgram", Right.PUBLISH, _deepgram, _asked_of_deepgram, is_track=True),
+    Route("/v1/realtime", "openai", Right.PUBLISH, _openai, _asked_in_query, is_track=True),
     Route("/v1/livekit", "livekit", Right.PUBLISH, _livekit, _asked_of_livekit, is_track=True),
     Route("/v1/rooms/{room}/captions", "watch", Right.WATCH),
     Route("/v1/rooms/{room}/transcript.{form}", "transcript", Right.WATCH),

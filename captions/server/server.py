@@ -21,6 +21,7 @@ from websockets.typing import Subprotocol
 
 from captions.config import Config
 from captions.doors.native import messages as native
+from captions.doors.openai import messages as openai
 from captions.doors.service import Service
 from captions.engine.engine import Engine, EngineCensus
 from captions.metrics import Metrics
@@ -204,10 +205,9 @@ class Server:
 
 
 def _select_subprotocol(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-    """Ours if the client offers it; clients that name none are taken as they are."""
+    """One that we know if the client offers it; clients that name none are taken as they are."""
     del connection
-    ours = Subprotocol(native.SUBPROTOCOL)
-    return ours if ours in offered else None
+    return next((Subprotocol(known) for known in (native.SUBPROTOCOL, openai.SUBPROTOCOL) if known in offered), None)
 
 
 def _ids() -> Callable[[], str]:

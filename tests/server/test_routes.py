@@ -85,6 +85,7 @@ def test_audio_and_captions_need_a_right_and_what_an_operator_asks_does_not() ->
         "jitsi",
         "kyutai",
         "livekit",
+        "openai",
         "vosk",
     }
     assert {kind for kind, right in rights.items() if right is Right.WATCH} == {"watch", "transcript"}

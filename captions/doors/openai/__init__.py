@@ -1,0 +1,1 @@
+"""OpenAI's realtime transcription: one track a connection."""
