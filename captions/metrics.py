@@ -25,6 +25,12 @@ class Metrics:
         self.tracks_speaking = Gauge("captions_tracks_speaking", "Tracks whose speech gate is open", registry=r)
         self.tracks_waiting = Gauge("captions_tracks_waiting", "Tracks that speak and have no lane", registry=r)
         self.lanes = Gauge("captions_lanes", "Lanes the model has", registry=r)
+        self.full_step_seconds = Gauge(
+            "captions_full_step_seconds",
+            "Time of a step of so many lanes that all have a frame, as measured when the model was loaded",
+            ["lanes"],
+            registry=r,
+        )
         self.lanes_in_use = Gauge("captions_lanes_in_use", "Lanes that hold a track's context", registry=r)
         self.lanes_busy = Gauge("captions_lanes_busy", "Lanes whose track speaks or is owed words", registry=r)
         self.steps = Counter("captions_steps", "Model steps", registry=r)

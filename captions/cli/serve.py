@@ -11,7 +11,7 @@ from captions import __version__, logs
 from captions.cli.errors import CommandError
 from captions.config import Config, load
 from captions.models import load as models
-from captions.models.model import Model
+from captions.models.model import Model, ModelInfo
 from captions.server.server import Server
 
 __all__ = ["add_to"]
@@ -54,12 +54,19 @@ async def _serve(config: Config, model: Model) -> None:
     await server.run(lambda: print(_announcement(config, model, server.port), flush=True))
 
 
+def _full_step(info: ModelInfo) -> str:
+    """What a step of all lanes takes, if it has been timed."""
+    taken_s = dict(info.measured).get(info.lanes)
+    return "" if taken_s is None else f"; a step of all lanes takes {taken_s * 1e3:.1f} ms"
+
+
 def _announcement(config: Config, model: Model, port: int) -> str:
     info = model.info
     known = " and ".join(_LANGUAGES.get(language, language) for language in info.languages)
     lines = [
         f"Captions {__version__} listens on ws://{config.server.host}:{port}/v1/stream",
         f"  model {info.name}, {info.lanes} lanes, knows {known}",
+        f"  on {info.device}{_full_step(info)}",
     ]
     if info.name.startswith("moonshine"):
         lines.append("  this is the model for machines without a GPU: it knows no French; Kyutai's does")

@@ -113,6 +113,8 @@ class Engine:
             ModelError: it will never be.
         """
         await asyncio.to_thread(self._runner.wait_warm)
+        for lanes, taken_s in self.model.info.measured:
+            self._metrics.full_step_seconds.labels(lanes=lanes).set(taken_s)
 
     async def idle(self) -> None:
         """Wait until no track is open."""

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from captions.config import ModelConfig
 from captions.models.model import Model, ModelError
-from captions.models.sizing import FULL_STEP_S, choose, sizes_up_to
+from captions.models.sizing import FULL_STEP_S, Sizing, choose, sizes_up_to
+from captions.types import FRAME_S
 
 if TYPE_CHECKING:
     from captions.models.kyutai.backend import Backend
@@ -23,7 +24,12 @@ __all__ = ["DIGITS", "KYUTAI", "KYUTAI_LANES_CPU", "load", "resolve"]
 
 KYUTAI = "kyutai/stt-1b-en_fr-candle"
 DIGITS = Path(__file__).parent / "digits"
+MOONSHINE_LANES = 2
+"""At least: two people who speak at once are the least that a meeting needs."""
+
 MOONSHINE_LANES_PER_CORE = 2
+"""At most."""
+
 KYUTAI_LANES_CPU = 8
 MOST_LANES = 1_024
 """At most, on a CPU and altogether."""
@@ -63,14 +69,28 @@ def load(config: ModelConfig) -> Model:
     """
     name = resolve(config.name, config.device)
     if name == "moonshine":
-        from captions.models.moonshine import MoonshineModel
-
-        return MoonshineModel(config.lanes or MOONSHINE_LANES_PER_CORE * (os.cpu_count() or 1))
+        return _load_moonshine(config.lanes)
     if not has_gpu(config.device) and config.device in {"auto", "cpu"}:
         return _load_on_cpu(name, config)
     if find_spec("moshi") is None:
         raise ModelError(f"{name!r} on a GPU needs the Kyutai extra: pip install 'captions[kyutai]'")
     return _load_on_gpu(name, config)
+
+
+def _load_moonshine(lanes: int) -> Model:
+    """Moonshine, which reads each lane's utterance now and then; a reading that is late is skipped."""
+    from captions.models.moonshine import MoonshineModel
+
+    if lanes:
+        return MoonshineModel(lanes)
+    model = MoonshineModel(MOONSHINE_LANES)
+    lane_s = model.lane_step_s()
+    model.close()
+    most = max(MOONSHINE_LANES, MOONSHINE_LANES_PER_CORE * (os.cpu_count() or 1))
+    sizing = choose(lambda count: count * lane_s, sizes_up_to(most), FRAME_S)
+    chosen = max(MOONSHINE_LANES, sizing.lanes)
+    _log(model.info.name, chosen, sizing)
+    return MoonshineModel(chosen, sizing.measured)
 
 
 def _load_on_gpu(name: str, config: ModelConfig) -> Model:
@@ -115,8 +135,12 @@ def _with_lanes(
     if not asked:
         sizing = choose(full_step_s, sizes_up_to(max(1, min(most, MOST_LANES))), limit_s)
         lanes, measured = sizing.lanes, sizing.measured
-        told = ", ".join(f"{count}: {taken * 1e3:.1f}" for count, taken in measured)
-        log.info("lanes measured", extra={"model": checkpoint.name, "lanes": lanes, "full_step_ms": told})
-        if not sizing.fits:
-            log.warning("not even one lane is in time on this machine", extra={"model": checkpoint.name})
+        _log(checkpoint.name, lanes, sizing)
     return KyutaiModel(checkpoint, checkpoint.load_tokenizer(), make(lanes), measured)
+
+
+def _log(name: str, lanes: int, sizing: Sizing) -> None:
+    measured = ", ".join(f"{count}: {taken * 1e3:.1f}" for count, taken in sizing.measured)
+    log.info("lanes measured", extra={"model": name, "lanes": lanes, "full_step_ms": measured})
+    if not sizing.fits:
+        log.warning("not even one lane is in time on this machine", extra={"model": name})

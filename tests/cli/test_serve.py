@@ -77,8 +77,9 @@ def test_a_model_whose_extra_is_not_installed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("captions.models.load.find_spec", lambda name: None)
+    monkeypatch.setenv("CAPTIONS_MODEL_DEVICE", "cuda")
     line = failure(capsys, "--model", "someone/stt")
-    assert line == "captions: model 'someone/stt' needs the Kyutai extra: pip install 'captions[kyutai]'"
+    assert line == "captions: 'someone/stt' on a GPU needs the Kyutai extra: pip install 'captions[kyutai]'"
 
 
 def test_a_port_that_is_taken() -> None:
@@ -115,6 +116,14 @@ async def test_it_says_where_it_listens_and_which_model_it_loaded() -> None:
     assert re.fullmatch(r"Captions \S+ listens on ws://127\.0\.0\.1:\d+/v1/stream", first)
     assert second.strip() == "model moonshine-tiny-en, 3 lanes, knows English"
     assert "French" in out
+
+
+async def test_it_says_what_the_model_runs_on_and_what_a_step_takes() -> None:
+    status, out, _ = await served("--port", "0", "--model", "digits")
+    assert status == 0
+    model, runs_on = out.splitlines()[1:3]
+    assert re.fullmatch(r"  model digits, [1-8] lanes, knows English", model)
+    assert re.fullmatch(r"  on the CPU, float32, 1 thread; a step of all lanes takes \d+\.\d ms", runs_on)
 
 
 def test_flags_beat_the_environment_and_that_the_file(monkeypatch: pytest.MonkeyPatch) -> None:

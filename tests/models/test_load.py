@@ -106,12 +106,17 @@ def test_weights_that_a_cpu_does_not_run() -> None:
         load(ModelConfig(name="digits", dtype="bfloat16"))
 
 
-def test_moonshine_has_the_lanes_asked_for_or_what_suits_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("lane_ms", "lanes"), [(1, 6), (20, 4), (300, 2)])
+def test_moonshine_has_the_lanes_asked_for_or_what_its_readings_take(
+    monkeypatch: pytest.MonkeyPatch, lane_ms: float, lanes: int
+) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 3)
+    monkeypatch.setattr(MoonshineModel, "lane_step_s", lambda model: lane_ms / 1e3)
     chosen, asked = load(ModelConfig(name="moonshine")), load(ModelConfig(name="moonshine", lanes=5))
     try:
         assert isinstance(chosen, MoonshineModel)
-        assert (chosen.info.lanes, asked.info.lanes) == (6, 5)
+        assert (chosen.info.lanes, asked.info.lanes) == (lanes, 5)
+        assert chosen.info.measured[0] == (1, lane_ms / 1e3)
     finally:
         chosen.close()
         asked.close()

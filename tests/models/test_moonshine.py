@@ -130,3 +130,7 @@ def test_a_lane_that_lags_is_read_only_once_it_has_caught_up(model: MoonshineMod
     batch.pcm[0] = np.zeros(FRAME_SAMPLES, np.float32)
     [output] = model.step(batch)
     assert [event.text for event in output.events if isinstance(event, LaneWord)][:4] == ["It", "was", "the", "best"]
+
+
+def test_a_lane_takes_its_share_of_a_reading(model: MoonshineModel) -> None:
+    assert 0 < model.lane_step_s() < 10

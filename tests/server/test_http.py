@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from websockets.asyncio.client import connect
@@ -93,6 +94,14 @@ async def test_metrics_tell_what_was_done() -> None:
         assert await served.metric("captions_connections", route="native") == 1
         assert await served.metric("captions_steps_total") > 9
         assert await served.metric("captions_step_seconds_count") == await served.metric("captions_steps_total")
+
+
+async def test_metrics_tell_what_a_full_step_was_measured_to_take() -> None:
+    model = ScriptedModel(2)
+    model.info = replace(model.info, measured=((1, 0.012), (2, 0.02)))
+    async with serving(model) as served:
+        assert await served.metric("captions_full_step_seconds", lanes="1") == 0.012
+        assert await served.metric("captions_full_step_seconds", lanes="2") == 0.02
 
 
 async def test_metrics_carry_no_word_and_no_name() -> None:
