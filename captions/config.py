@@ -189,7 +189,7 @@ class RoomsConfig(_Section, frozen=True):
     """
 
     history_segments: Annotated[int, Meta(ge=0)] = 50
-    transcript_segments: Annotated[int, Meta(ge=0)] = 1_000
+    transcript_segments: Annotated[int, Meta(ge=0)] = 20_000
     forget_after_s: Seconds = 600.0
 
 

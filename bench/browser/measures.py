@@ -186,7 +186,7 @@ async def _overlay(
         page, "document.querySelector('live-captions').shadowRoot?.querySelector('.notice').textContent === ''"
     )
     if virtual:
-        await page.clock.pause_at(await page.evaluate("Date.now() + 1_000"))
+        await page.clock.pause_at(await page.evaluate("Date.now() / 1_000 + 1"))
     return page
 
 

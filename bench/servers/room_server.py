@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 
 from captions.config import Config, KeysConfig, RoomsConfig, ServerConfig, TokensConfig
-from captions.doors.native.messages import Segment
+from captions.doors.native.messages import Caption
 from captions.models.scripted import ScriptedModel
 from captions.server.server import Server
 
@@ -56,5 +56,5 @@ class RoomServer:
     async def stop(self) -> None:
         await self._server.stop()
 
-    def publish(self, segment: Segment) -> None:
-        self._server.rooms.publish(segment, time.monotonic())
+    def publish(self, caption: Caption) -> None:
+        self._server.rooms.publish(caption, time.monotonic())

@@ -53,8 +53,12 @@ export class Block {
     return this.#reading.clearAt(this.ended);
   }
 
+  get name() {
+    return this.#name.textContent;
+  }
+
   label(name, colour) {
-    if (this.#name.textContent !== name) this.#name.textContent = name;
+    if (this.name !== name) this.#name.textContent = name;
     this.root.style.setProperty("--speaker", colour);
   }
 

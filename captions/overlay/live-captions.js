@@ -2,13 +2,15 @@
  * <live-captions room="…">: the captions of a room.
  *
  * Attributes: `room`; `src`, the server (default: where this module came from); `token`, a watch key or a room token;
- * and every option of options.js. Property `options` sets options from a script and wins over attributes; `transcript` is what was said.
- * Events: `segment` ({segment, old}), `old` if it was over before we came; `connection` ({state, gap});
- * `tokenneeded` ({room}), once a token has ended: set `token` anew.
+ * and every option of options.js. Property `options` sets options from a script and wins over attributes; `transcript` is
+ * what was said; `self` the id of the participant who reads, whose name they read is "You".
+ * Events: `segment` ({segment, old}), `old` if it was over before we came; `uncaptioned` ({uncaptioned, old}), what is
+ * missing; `connection` ({state, gap}); `watching` ({languages}); `tokenneeded` ({room}), once a token has ended: set
+ * `token` anew.
  */
 
 import { Feed } from "./feed.js";
-import { gapText, language, message } from "./messages.js";
+import { filled, language, languageNames, lengthOf, message } from "./messages.js";
 import { DEFAULTS, OPTIONS, readOptions } from "./options.js";
 import { Stage } from "./stage.js";
 import { styles } from "./styles.js";
@@ -16,6 +18,8 @@ import { speakerOf, Transcript } from "./transcript.js";
 
 const SERVER = new URL("..", import.meta.url).href;
 const GAP_NOTICE_MS = 6_000;
+/** For who waits: what is heard here. On air or over a picture it must not stay. */
+const HINT_MS = 12_000;
 const MOST_LOGGED = 50;
 const SOURCE = ["src", "room"];
 
@@ -23,15 +27,22 @@ export class LiveCaptions extends HTMLElement {
   static observedAttributes = [...SOURCE, "token", ...Object.keys(OPTIONS)];
 
   transcript = new Transcript();
+  self = null;
   #set = {};
   #feed = null;
+  #alive = false;
+  #beginning = false;
+  #languages = [];
   #returned = false;
   #askedAfter = null;
   #noticeTimer = 0;
   #stageRoot = part("div", "stage");
   #notice = part("p", "notice");
+  #hint = part("p", "hint");
+  #hintTimer = 0;
   #log = part("div", "log");
-  #stage = new Stage(this.#stageRoot);
+  #more = part("p", "more");
+  #stage = new Stage(this.#stageRoot, (unseen) => this.#tellMore(unseen));
   #sentences = null;
   #resized = new ResizeObserver(() => this.#fit());
 
@@ -41,7 +52,8 @@ export class LiveCaptions extends HTMLElement {
     root.adoptedStyleSheets = [styles];
     this.#stageRoot.setAttribute("aria-live", "off");
     this.#notice.setAttribute("role", "status");
-    root.append(this.#stageRoot, this.#notice, this.#log);
+    this.#more.setAttribute("aria-live", "off");
+    root.append(this.#stageRoot, this.#more, this.#hint, this.#notice, this.#log);
   }
 
   /** All options in force. */
@@ -51,23 +63,26 @@ export class LiveCaptions extends HTMLElement {
 
   set options(options) {
     this.#set = { ...options };
-    if (this.isConnected) this.#applyOptions();
+    if (this.#alive) this.#applyOptions();
   }
 
   connectedCallback() {
+    this.#alive = true;
     this.#applyOptions();
     this.#resized.observe(this);
-    this.#watch();
+    this.#begin();
   }
 
   disconnectedCallback() {
+    this.#alive = false;
     this.#resized.disconnect();
     this.#unwatch();
   }
 
+  /** Elements that the parser made, and most that a script makes, get their attributes one by one. */
   attributeChangedCallback(name, before, value) {
-    if (!this.isConnected || before === value) return;
-    if (SOURCE.includes(name)) this.#watch();
+    if (!this.#alive || before === value) return;
+    if (SOURCE.includes(name)) this.#begin();
     else if (name === "token") this.#renew(value);
     else this.#applyOptions();
   }
@@ -94,7 +109,8 @@ export class LiveCaptions extends HTMLElement {
       this.#sentences?.then((sentences) => sentences.clear());
       this.#log.replaceChildren();
     }
-    this.shadowRoot.querySelectorAll(".notice, .log").forEach((node) => (node.lang = language(lang)));
+    this.shadowRoot.querySelectorAll(".notice, .hint, .more, .log").forEach((node) => (node.lang = language(lang)));
+    if (this.#hint.textContent) this.#welcome();
     this.#fit();
   }
 
@@ -102,15 +118,25 @@ export class LiveCaptions extends HTMLElement {
     this.#stage.fit(this.options, this.clientWidth, this.clientHeight, performance.now());
   }
 
-  /** Begin anew: another room has another transcript. */
-  #watch() {
+  /** Begin anew once all attributes are there. Another room has another transcript. */
+  #begin() {
     this.#unwatch();
+    this.transcript = new Transcript();
+    if (this.#beginning) return;
+    this.#beginning = true;
+    queueMicrotask(() => {
+      this.#beginning = false;
+      if (this.#alive) this.#watch();
+    });
+  }
+
+  #watch() {
     const room = this.getAttribute("room");
     if (!room) return;
-    this.transcript = new Transcript();
     const base = new URL(this.getAttribute("src") ?? SERVER, document.baseURI);
     this.#feed = new Feed(base, room, this.getAttribute("token"), {
-      segment: (segment, backlog) => this.#segment(segment, backlog),
+      watching: ({ languages }) => this.#hears(languages),
+      caption: (caption, backlog) => this.#caption(caption, backlog),
       state: (state, gap) => this.#state(state, gap),
     });
     this.#feed.open();
@@ -128,6 +154,66 @@ export class LiveCaptions extends HTMLElement {
     this.#stage.clear();
     this.#sentences?.then((sentences) => sentences.clear());
     this.#say("");
+    this.#hide();
+  }
+
+  #hears(languages) {
+    this.#languages = languages;
+    this.#welcome();
+    this.dispatchEvent(new CustomEvent("watching", { detail: { languages } }));
+  }
+
+  /** What may be heard here, until something is. */
+  #welcome() {
+    const lang = language(this.options.lang);
+    const names = languageNames(this.#languages, lang);
+    this.#hide();
+    if (!names || this.transcript.said.length > 0) return;
+    this.#hint.textContent = filled(this.#message("hears"), names);
+    this.#hintTimer = setTimeout(() => this.#hide(), HINT_MS);
+  }
+
+  #hide() {
+    clearTimeout(this.#hintTimer);
+    if (this.#hint.textContent) this.#hint.textContent = "";
+  }
+
+  #caption(caption, backlog) {
+    if (caption.type === "segment") this.#segment(caption, backlog);
+    else this.#uncaptioned(caption, backlog);
+  }
+
+  /** It stands in its speaker's place, as what was said would. */
+  #uncaptioned(caption, backlog) {
+    const known = this.transcript.has(caption.id);
+    if (!this.transcript.accept(caption, Date.now())) return;
+    const old = backlog && !known && !this.#returned;
+    if (!old) {
+      const text = filled(this.#message("uncaptioned"), lengthOf(caption.start * 1_000, caption.end * 1_000));
+      this.#show({ ...caption, words: text.split(" ").map((word) => ({ text: word })), final: true });
+      if (!known) this.#sentence(caption, text);
+    }
+    this.dispatchEvent(new CustomEvent("uncaptioned", { detail: { uncaptioned: caption, old } }));
+  }
+
+  #show(caption) {
+    this.#hide();
+    this.#stage.show(caption, this.nameOf(caption), performance.now());
+  }
+
+  /** How many speak whom there is no room for. */
+  #tellMore(unseen) {
+    this.#more.textContent = unseen && filled(this.#message("more"), unseen);
+  }
+
+  /** What the reader calls a caption's speaker. */
+  nameOf(caption) {
+    return caption.participant.id === this.self ? this.#message("you") : speakerOf(caption);
+  }
+
+  #sentence(caption, text) {
+    if (!this.options.announce) return;
+    this.#sentences.then((sentences) => sentences.push(caption.track, this.nameOf(caption), text));
   }
 
   #segment(segment, backlog) {
@@ -135,17 +221,15 @@ export class LiveCaptions extends HTMLElement {
     if (!this.transcript.accept(segment, Date.now())) return;
     // What was over before we came is for the transcript; what we missed in between is shown.
     const old = backlog && segment.final && !seen && !this.#returned;
-    if (!old) this.#stage.show(segment, performance.now());
-    if (!old && segment.final && segment.words.length > 0 && this.options.announce) {
-      this.#sentences.then((sentences) => sentences.push(segment.track, speakerOf(segment), segment.text));
-    }
+    if (!old) this.#show(segment);
+    if (!old && segment.final && segment.words.length > 0) this.#sentence(segment, segment.text);
     this.dispatchEvent(new CustomEvent("segment", { detail: { segment, old } }));
   }
 
   #state(state, gap) {
     if (state === "lost" || state === "ended") this.#stage.interrupt(performance.now());
     this.#returned ||= gap !== undefined;
-    if (gap) this.#say(gapText(this.#message("gap"), gap), GAP_NOTICE_MS);
+    if (gap) this.#say(filled(this.#message("gap"), lengthOf(gap.from, gap.to)), GAP_NOTICE_MS);
     else this.#say(state === "open" ? "" : this.#message(state));
     this.dispatchEvent(new CustomEvent("connection", { detail: { state, gap } }));
     const token = this.getAttribute("token");
@@ -161,7 +245,7 @@ export class LiveCaptions extends HTMLElement {
   }
 
   #announce(speaker, text) {
-    const line = part("p", "");
+    const line = document.createElement("p");
     line.textContent = `${speaker}${this.#message("colon")} ${text}`;
     this.#log.append(line);
     if (this.#log.childElementCount > MOST_LOGGED) this.#log.firstElementChild.remove();
@@ -170,7 +254,8 @@ export class LiveCaptions extends HTMLElement {
 
 function part(tag, name) {
   const made = document.createElement(tag);
-  if (name) made.className = name;
+  made.className = name;
+  made.part = name;
   return made;
 }
 

@@ -12,6 +12,14 @@ const MESSAGES = {
   ],
   lost: ["Connection lost. Reconnecting…", "Connexion perdue. Reconnexion…"],
   ended: ["Your permission to read along has ended.", "Votre autorisation de lecture a pris fin."],
+  blocked: [
+    "This page’s policy (connect-src) keeps the captions out.",
+    "La politique de cette page (connect-src) bloque les sous-titres.",
+  ],
+  hears: ["Captions for %s will stand here.", "Ici s’afficheront les sous-titres (%s)."],
+  more: ["+%s speaking", "+%s voix"],
+  you: ["You", "Vous"],
+  uncaptioned: ["[not captioned: %s s]", "[non sous-titré : %s s]"],
   gap: ["Captions were interrupted for %s s", "Sous-titres interrompus pendant %s s"],
   colon: [":", " :"],
 };
@@ -26,7 +34,17 @@ export function message(name, lang) {
   return MESSAGES[name][LANGUAGES.indexOf(lang)];
 }
 
-/** A gap's length in whole seconds, never none. */
-export function gapText(text, { from, to }) {
-  return text.replace("%s", Math.max(1, Math.round((to - from) / 1_000)));
+export function filled(text, value) {
+  return text.replace("%s", value);
+}
+
+/** Whole seconds between two moments in ms, never none. */
+export function lengthOf(from, to) {
+  return Math.max(1, Math.round((to - from) / 1_000));
+}
+
+/** The languages that a server hears by their names, "" if it does not say. */
+export function languageNames(tags, lang) {
+  const names = new Intl.DisplayNames(lang, { type: "language" });
+  return new Intl.ListFormat(lang).format(tags.filter((tag) => tag !== "und").map((tag) => names.of(tag)));
 }

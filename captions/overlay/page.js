@@ -1,52 +1,46 @@
-/** The page to try the service: puts together captions, voices, history, latency and settings. */
+/** The page to try the service: puts together captions, voices, history, latency and settings, each loaded at its first use. */
 
 import "./live-captions.js";
-import { History } from "./history.js";
-import { language } from "./messages.js";
+import { filled, language, languageNames } from "./messages.js";
 import { DEFAULTS, saveOptions, savedOptions } from "./options.js";
 import { translate } from "./texts.js";
 import { rememberToken, takeToken } from "./token.js";
-import { VoiceButton } from "./voice-button.js";
 
 const base = new URL(".", document.baseURI);
 const query = new URLSearchParams(location.search);
 const the = (id) => document.getElementById(id);
 
 const captions = document.querySelector("live-captions");
-const history = new History(the("history"));
 
 let token = takeToken();
 let room = query.get("room") || "demo";
 let options = { ...DEFAULTS, ...savedOptions() };
 let texts = {};
-let name = "";
-let settings = null;
-let latency = null;
-let people = null;
+let heard = [];
+let gaps = [];
+let ahead = null;
+const loaded = { history: null, latency: null, people: null, settings: null, speaking: null };
 
 const where = () => ({ base, key: token, room, codec: query.get("codec") });
-const voices = [
-  new VoiceButton(the("speak"), "speak", where, async (on) => {
-    const { Microphone } = await import("./voices.js");
-    return new Microphone(name || texts.you, on);
-  }),
-  new VoiceButton(the("sample"), "sample", where, async (on) => {
-    const { Sample } = await import("./voices.js");
-    return new Sample(Number(the("voices").value), on);
-  }),
-];
+const lang = () => document.documentElement.lang;
 
 function setOptions(changed) {
   options = changed;
   captions.options = options;
-  const lang = language(options.lang);
-  settings?.show(options, lang);
-  document.documentElement.lang = lang;
-  texts = translate(document, lang);
-  the("language").lang = lang === "en" ? "fr" : "en";
-  if (latency) latency.lang = lang;
-  history.speak(texts, lang);
-  for (const voice of voices) voice.speak(texts, the("status"));
+  const chosen = language(options.lang);
+  document.documentElement.lang = chosen;
+  texts = translate(document, chosen);
+  the("language").lang = chosen === "en" ? "fr" : "en";
+  loaded.settings?.show(options, chosen);
+  loaded.history?.speak(texts, chosen);
+  if (loaded.speaking) loaded.speaking.lang = chosen;
+  if (loaded.latency) loaded.latency.lang = chosen;
+  tellLanguages();
+}
+
+function tellLanguages() {
+  const names = languageNames(heard, lang());
+  the("hears").textContent = names && filled(texts.hears, names);
 }
 
 function choose(changed) {
@@ -58,67 +52,143 @@ function enterRoom() {
   if (token) captions.setAttribute("token", token);
   else captions.removeAttribute("token");
   captions.setAttribute("room", room);
-  people?.clear();
-  history.transcript = captions.transcript;
+  gaps = [];
+  loaded.people?.clear();
+  if (loaded.history) loaded.history.transcript = captions.transcript;
   the("invitation").hidden = false;
 }
 
-async function meetPerson(segment) {
-  const { People } = (await import("./people.js").catch(() => null)) ?? {};
-  if (!People) return; // Offline: the next segment tries again.
-  people ??= new People(the("people"));
-  people.heard(segment);
+/** The part of that name, made at its first use; null while the server is away: the next use tries again. */
+async function part(name, load, make) {
+  const module = loaded[name] ? null : await load().catch(() => null);
+  if (module) loaded[name] ??= make(module);
+  return loaded[name];
+}
+
+async function draw() {
+  const history = await part(
+    "history",
+    () => import("./history.js"),
+    ({ History }) => {
+      const made = new History(the("history"), (caption) => captions.nameOf(caption));
+      made.transcript = captions.transcript;
+      made.speak(texts, lang());
+      return made;
+    },
+  );
+  history?.draw(gaps);
+}
+
+async function meetPerson(caption) {
+  const people = await part(
+    "people",
+    () => import("./people.js"),
+    ({ People }) => new People(the("people")),
+  );
+  people?.heard(caption, captions.nameOf(caption));
 }
 
 async function measure(figures) {
-  const { LatencyChart } = (await import("./latency-chart.js").catch(() => null)) ?? {};
-  if (!LatencyChart) return; // Offline: the next figures try again.
-  if (!latency) {
-    latency = new LatencyChart(the("latency"));
-    latency.lang = document.documentElement.lang;
+  const latency = await part(
+    "latency",
+    () => import("./latency-chart.js"),
+    ({ LatencyChart }) => Object.assign(new LatencyChart(the("latency")), { lang: lang() }),
+  );
+  latency?.add(figures);
+}
+
+async function press(name) {
+  const speaking = await part(
+    "speaking",
+    () => import("./speaking.js"),
+    ({ Speaking }) => Object.assign(new Speaking(the, where, captions), { lang: lang() }),
+  );
+  if (speaking) speaking.press(name);
+  else the("status").textContent = texts.unreachable;
+}
+
+/** Once there is something to keep, all is here to keep it with, should the server go. */
+function loadAhead() {
+  ahead ??= new Promise((resolve) => (globalThis.requestIdleCallback ?? setTimeout)(resolve))
+    .then(() => Promise.all([import("./files.js"), import("./settings.js")]))
+    .catch(() => (ahead = null)); // Offline: the next caption tries again.
+}
+
+/** What was said before we came; what we missed, if we were here before. */
+async function recall() {
+  const { transcript } = captions;
+  try {
+    await (await import("./past.js")).recall(transcript, where());
+  } catch {
+    return; // The server has what the connection will bring.
   }
-  latency.add(figures);
+  if (transcript === captions.transcript && transcript.said.length > 0) draw();
 }
 
 function meet(meeting) {
   const moved = meeting.room !== room || meeting.key !== token;
-  ({ room, name, key: token } = meeting);
+  ({ room, key: token } = meeting);
   if (!moved) return;
   rememberToken(token);
-  for (const voice of voices) voice.stop();
+  loaded.speaking?.stop();
   enterRoom();
 }
 
-captions.addEventListener("segment", ({ detail: { segment, old } }) => {
+function show(caption, old) {
   the("invitation").hidden = true;
-  if (!old) {
-    meetPerson(segment);
-    measure(segment.latency);
-  }
-  if (segment.final) history.draw();
+  if (!old) meetPerson(caption);
+  loadAhead();
+}
+
+captions.addEventListener("segment", ({ detail: { segment, old } }) => {
+  show(segment, old);
+  if (!old) measure(segment.latency);
+  if (segment.final) draw();
 });
 
-captions.addEventListener("connection", ({ detail: { gap } }) => {
-  if (gap) history.interrupt(gap);
+captions.addEventListener("uncaptioned", ({ detail: { uncaptioned, old } }) => {
+  show(uncaptioned, old);
+  draw();
 });
+
+captions.addEventListener("watching", ({ detail: { languages } }) => {
+  heard = languages;
+  tellLanguages();
+});
+
+captions.addEventListener("connection", ({ detail: { state, gap } }) => {
+  if (gap) {
+    gaps.push(gap);
+    draw();
+  }
+  if (state === "open") recall();
+});
+
+for (const name of ["speak", "sample"]) the(name).addEventListener("click", () => press(name));
 
 the("language").addEventListener("click", () => {
   choose({ ...options, lang: language(options.lang) === "en" ? "fr" : "en" });
 });
 
 the("settings-button").addEventListener("click", async () => {
-  const { Settings } = await import("./settings.js");
-  settings ??= new Settings({ options: (changed) => choose(changed ?? DEFAULTS), meeting: meet });
-  settings.show(options, language(options.lang));
-  settings.open({ room, name, key: token });
+  const settings = await part(
+    "settings",
+    () => import("./settings.js"),
+    ({ Settings }) => new Settings({ options: (changed) => choose(changed ?? DEFAULTS), meeting: meet }),
+  );
+  settings?.show(options, lang());
+  if (settings) settings.open({ room, key: token });
+  else the("status").textContent = texts.unreachable;
 });
 
 the("files").addEventListener("click", async ({ target: { id, dataset } }) => {
-  const { copy, download } = await import("./files.js");
-  if (id === "copy") the("status").textContent = (await copy(captions.transcript)) ? texts.copied : texts.failed;
-  if (!dataset.form) return;
-  const saved = await download(captions.transcript, dataset.form, the("from-server").checked ? where() : null, room);
-  the("status").textContent = saved ? "" : texts.notKept;
+  if (id !== "copy" && !dataset.form) return;
+  const { copy, download } = (await import("./files.js").catch(() => null)) ?? {};
+  let why = "unreachable";
+  if (id === "copy" && copy) why = (await copy(captions.transcript, lang())) ? "copied" : "failed";
+  const server = the("from-server").checked ? where() : null;
+  if (dataset.form && download) why = await download(captions.transcript, dataset.form, server, room, lang());
+  the("status").textContent = texts[why] ?? "";
 });
 
 setOptions(options);

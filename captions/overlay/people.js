@@ -1,7 +1,5 @@
 /** The people of the meeting as tiles: who has spoken, and who speaks now. */
 
-import { speakerOf } from "./transcript.js";
-
 const MOST_TILES = 8;
 const SPEAKING_MS = 1_200;
 
@@ -13,11 +11,10 @@ export class People {
     this.#root = root;
   }
 
-  heard(segment) {
-    const { id } = segment.participant;
+  /** `name`: what the reader calls them. */
+  heard({ participant: { id } }, name) {
     if (!this.#tiles.has(id)) this.#tiles.set(id, { tile: this.#root.appendChild(document.createElement("li")) });
     const shown = this.#tiles.get(id);
-    const name = speakerOf(segment);
     if (shown.tile.textContent !== name) shown.tile.textContent = name;
     shown.tile.dataset.initial = [...name][0];
     shown.tile.classList.add("speaking");

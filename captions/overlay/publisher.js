@@ -8,10 +8,13 @@ import { endOf } from "./token.js";
 const MOST_PENDING_BYTES = 64_000;
 const FAREWELL_MS = 10_000;
 
+/** Why a server lets nobody in: the name of the page's text for each status. */
+const REFUSALS = { 401: "mayNotSpeak", 403: "mayNotSpeak", 429: "full", 503: "full" };
+
 /**
  * `await start(node, codec)`, later `stop()`. `track` is {room, track, participant}. `on.begun()` is called when the
- * server takes the audio, `on.lost()` when it cannot be reached (it is tried again), `on.error(message)` with what it has
- * to say against it.
+ * server takes the audio, `on.lost()` when it cannot be reached (it is tried again), `on.refused(why)` when it will not
+ * have us, `on.error(message)` with what it has to say against it, `on.frame(samples)` for 20 ms of audio.
  */
 export class Publisher {
   #track;
@@ -19,6 +22,7 @@ export class Publisher {
   #socket;
   #encoder = null;
   #capture = null;
+  #begun = false;
   #stopped = false;
 
   constructor(base, key, track, on) {
@@ -28,7 +32,7 @@ export class Publisher {
     this.#socket = new Socket(socketUrl(base, "v1/stream"), () => protocolsFor(key), {
       open: () => this.#begin(),
       message: (data) => this.#message(JSON.parse(data)),
-      lost: () => (this.#stopped ? this.#close() : on.lost()),
+      lost: () => (this.#stopped ? this.#close() : this.#lost(base, key)),
     });
   }
 
@@ -45,7 +49,10 @@ export class Publisher {
       channelCount: 1,
       channelCountMode: "explicit",
     });
-    this.#capture.port.onmessage = ({ data }) => this.#encoder.encode(data);
+    this.#capture.port.onmessage = ({ data }) => {
+      this.#on.frame?.(data);
+      this.#encoder.encode(data);
+    };
     this.#socket.open();
     node.connect(this.#capture);
   }
@@ -54,7 +61,7 @@ export class Publisher {
   stop() {
     if (this.#stopped) return;
     this.#stopped = true;
-    this.#capture?.port.close();
+    if (this.#capture) this.#capture.port.onmessage = null;
     this.#capture?.disconnect();
     this.#socket.send(JSON.stringify({ type: "stop", track: this.#track.track }));
     setTimeout(() => this.#close(), FAREWELL_MS);
@@ -68,13 +75,32 @@ export class Publisher {
   }
 
   #send(bytes) {
-    if (this.#socket.pending < MOST_PENDING_BYTES) this.#socket.send(bytes);
+    if (!this.#stopped && this.#socket.pending < MOST_PENDING_BYTES) this.#socket.send(bytes);
   }
 
   #message(message) {
-    if (message.type === "started") this.#on.begun();
-    if (message.type === "error") this.#on.error(message.message);
     if (message.type === "stopped") this.#close();
+    if (this.#stopped) return;
+    if (message.type === "started") {
+      this.#begun = true;
+      this.#on.begun();
+    }
+    if (message.type === "error") this.#complain(message);
+  }
+
+  /** A browser is not told why a WebSocket was refused; a plain request for the same address is. */
+  async #lost(base, key) {
+    const headers = key ? { Authorization: `Bearer ${key}` } : {};
+    const answer = await fetch(new URL("v1/stream", base), { headers }).catch(() => null);
+    const why = REFUSALS[answer?.status];
+    if (this.#stopped) return;
+    if (why === "mayNotSpeak" || (why && !this.#begun)) this.#on.refused(why);
+    else this.#on.lost();
+  }
+
+  #complain({ code, message }) {
+    if (code === "forbidden") this.#on.refused("mayNotSpeak");
+    else this.#on.error(message);
   }
 
   #close() {

@@ -1,12 +1,13 @@
 /** The settings dialog: how captions look, and whose they are. Loaded when it is first opened. */
 
+import { savedName, saveName } from "./guest.js";
 import { OPTIONS } from "./options.js";
 import { SETTINGS_TEXTS } from "./settings-texts.js";
 import { pick } from "./texts.js";
 
 const UNITS = { size: " px", background: " %" };
 
-/** `on.options(options)` is called at each change, `on.meeting({room, name, key})` when the dialog is closed. */
+/** `on.options(options)` is called at each change, `on.meeting({room, key})` when the dialog is closed. */
 export class Settings {
   #dialog = make("dialog", { id: "settings" });
   #title = make("h2", { id: "settings-title" });
@@ -34,13 +35,15 @@ export class Settings {
     this.#reset.addEventListener("click", () => on.options(null));
     this.#dialog.addEventListener("close", () => {
       if (this.#dialog.returnValue !== "done") return;
-      on.meeting(Object.fromEntries([...this.#fields].map(([name, field]) => [name, field.value.trim()])));
+      const { name, ...meeting } = Object.fromEntries([...this.#fields].map(([name, { value }]) => [name, value.trim()]));
+      saveName(name);
+      on.meeting(meeting);
     });
     document.body.append(this.#dialog);
   }
 
   open(meeting) {
-    for (const [name, field] of this.#fields) field.value = meeting[name];
+    for (const [name, field] of this.#fields) field.value = { name: savedName(), ...meeting }[name];
     this.#dialog.returnValue = "";
     this.#dialog.showModal();
   }

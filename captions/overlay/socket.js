@@ -2,6 +2,8 @@
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 8_000;
+/** A server that hangs takes connections and answers nothing. */
+const OPENING_MS = 10_000;
 const PROTOCOL = "captions.v1";
 
 /**
@@ -15,6 +17,7 @@ export class Socket {
   #socket = null;
   #tries = 0;
   #timer = 0;
+  #opening = 0;
   #online = () => this.retry();
   #offline = () => this.#socket?.close();
 
@@ -43,10 +46,13 @@ export class Socket {
   close() {
     removeEventListener("online", this.#online);
     removeEventListener("offline", this.#offline);
-    clearTimeout(this.#timer);
-    const socket = this.#socket;
-    this.#socket = null;
-    socket?.close();
+    this.#drop();
+  }
+
+  /** Nothing comes from the other side any more: give this connection up and make another. */
+  renew() {
+    this.#drop();
+    this.#lose();
   }
 
   send(data) {
@@ -54,11 +60,14 @@ export class Socket {
   }
 
   #connect() {
+    this.#timer = 0;
     const socket = new WebSocket(this.#url, this.#protocols());
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
+    this.#opening = setTimeout(() => this.renew(), OPENING_MS);
     socket.onopen = () => {
       if (socket !== this.#socket) return;
+      clearTimeout(this.#opening);
       this.#tries = 0;
       this.#on.open();
     };
@@ -66,17 +75,30 @@ export class Socket {
       if (socket === this.#socket) this.#on.message(data);
     };
     socket.onclose = ({ code }) => {
-      if (socket !== this.#socket) return;
-      // Not all clients may come back at the same moment after a restart of the server.
-      const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.#tries++) * (0.75 + Math.random() / 2);
-      this.#timer = setTimeout(() => this.#connect(), wait);
-      this.#on.lost(code);
+      if (socket === this.#socket) this.#lose(code);
     };
+  }
+
+  #drop() {
+    clearTimeout(this.#timer);
+    clearTimeout(this.#opening);
+    this.#timer = 0;
+    const socket = this.#socket;
+    this.#socket = null;
+    socket?.close();
+  }
+
+  #lose(code) {
+    clearTimeout(this.#opening);
+    // Not all clients may come back at the same moment after a restart of the server.
+    const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.#tries++) * (0.75 + Math.random() / 2);
+    this.#timer = setTimeout(() => this.#connect(), wait);
+    this.#on.lost(code);
   }
 
   /** Try again at once, if the connection is lost. */
   retry() {
-    if (this.#socket?.readyState !== WebSocket.CLOSED) return;
+    if (!this.#timer) return;
     clearTimeout(this.#timer);
     this.#tries = 0;
     this.#connect();

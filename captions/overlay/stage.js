@@ -3,12 +3,13 @@
 import { Block } from "./block.js";
 import { colour, Places } from "./palette.js";
 import { Ruler } from "./ruler.js";
-import { speakerOf } from "./transcript.js";
 
 /** Room for a line of 40 characters (block.js) that has more wide letters than most. */
 const MEASURE_CHARS = 43;
 const FADE_MS = 200;
 const SPEAKING_MS = 1_500;
+/** Whoever has no place is counted for so long after their last word. */
+const UNSEEN_MS = 2_000;
 const MOST_REMEMBERED = 500;
 
 /** In multiples of the text's size. */
@@ -32,10 +33,15 @@ export class Stage {
   #colours = new Places();
   #shown = new Map();
   #placeBefore = new Map();
+  #unseen = new Map();
+  #unseenTimer = 0;
+  #tellUnseen;
   #timer = 0;
 
-  constructor(root) {
+  /** `tellUnseen(count)`: how many speak for whom there is no place, "" for none. */
+  constructor(root, tellUnseen) {
     this.#root = root;
+    this.#tellUnseen = tellUnseen;
   }
 
   /** Lay out for these options in a box of that size; what is shown already is laid out anew. */
@@ -61,14 +67,31 @@ export class Stage {
     for (const [track, shown] of [...this.#shown]) this.#layOutAnew(track, shown, now);
   }
 
-  show(segment, now) {
+  /** `name`: what the reader calls the speaker. */
+  show(segment, name, now) {
     const shown = this.#shown.get(segment.track) ?? this.#open(segment, now);
+    if (!shown) this.#miss(segment, now);
+    else if (this.#unseen.delete(segment.track)) this.#countUnseen(now);
     if (!shown) return;
     shown.at = now;
-    shown.block.label(speakerOf(segment), colour(this.#options.theme, this.#colours.of(segment.participant.id)));
+    shown.block.label(name, colour(this.#options.theme, this.#colours.of(segment.participant.id)));
     shown.block.show(segment, now);
     if (shown.block.empty && shown.block.ended) this.#close(segment.track);
     this.#clearInTime(now);
+  }
+
+  #miss({ track, words, tentative }, now) {
+    if (words.length === 0 && !tentative) return;
+    this.#unseen.set(track, now);
+    this.#countUnseen(now);
+  }
+
+  /** Again and again until nobody is left of whom anything was heard lately. */
+  #countUnseen(now) {
+    clearTimeout(this.#unseenTimer);
+    for (const [track, at] of this.#unseen) if (now - at >= UNSEEN_MS) this.#unseen.delete(track);
+    this.#tellUnseen(this.#unseen.size || "");
+    if (this.#unseen.size > 0) this.#unseenTimer = setTimeout(() => this.#countUnseen(performance.now()), UNSEEN_MS);
   }
 
   /** The connection is lost: nothing that is under way will be ended by the server. */
@@ -80,6 +103,8 @@ export class Stage {
   clear() {
     for (const track of [...this.#shown.keys()]) this.#close(track);
     clearTimeout(this.#timer);
+    this.#unseen.clear();
+    this.#countUnseen(0);
   }
 
   #style(pixels) {
@@ -87,11 +112,11 @@ export class Stage {
   }
 
   #layOutAnew(track, { block, place, at }, now) {
-    const { segments } = block;
+    const { segments, name } = block;
     this.#close(track);
     if (place >= this.#capacity) return;
     this.#put(track, place, at);
-    for (const segment of segments) this.show(segment, now);
+    for (const segment of segments) this.show(segment, name, now);
   }
 
   #open({ track, words, tentative }, now) {

@@ -15,6 +15,7 @@ styles.replaceSync(`
   font-family: system-ui, "Segoe UI", Roboto, "Noto Sans", sans-serif;
   font-weight: 500;
   text-align: start;
+  forced-color-adjust: auto;
 }
 :host([hidden]) { display: none; }
 .stage, .block { inset-inline: 0; }
@@ -49,6 +50,7 @@ styles.replaceSync(`
   overflow: hidden;
   text-overflow: ellipsis;
   white-space: nowrap;
+  unicode-bidi: plaintext;
 }
 .nameless .name { display: none; }
 .lines {
@@ -62,6 +64,7 @@ styles.replaceSync(`
   inset: 0 0 auto;
   block-size: var(--line);
   white-space: pre;
+  unicode-bidi: plaintext;
   transform: translateY(calc(var(--row) * var(--line)));
   transition: transform .12s ease-out;
 }
@@ -72,9 +75,9 @@ styles.replaceSync(`
 }
 .fading { opacity: 0; transition: opacity .2s; }
 .still * { transition: none !important; }
-.notice {
+.notice, .hint, .more {
   position: absolute;
-  inset-block-start: .5rem;
+  inset-block: .5rem auto;
   inset-inline: 0;
   inline-size: fit-content;
   max-inline-size: 90%;
@@ -86,7 +89,10 @@ styles.replaceSync(`
   font-size: .875rem;
   line-height: 1.4;
 }
-.notice:empty { display: none; }
+.more { margin-inline: auto .5rem; }
+.top ~ .more, .top ~ .notice, .hint { inset-block: auto .5rem; }
+.top ~ .hint { inset-block: .5rem auto; }
+.notice:empty, .hint:empty, .more:empty { display: none; }
 .log {
   position: absolute;
   inline-size: 1px;
@@ -98,7 +104,7 @@ styles.replaceSync(`
   .block * { transition: none; }
 }
 @media (forced-colors: active) {
-  .band, .notice { border: 1px solid CanvasText; background: Canvas; }
-  .block, .notice, .tentative { color: CanvasText; }
+  .band, .notice, .hint, .more { border: 1px solid CanvasText; background: Canvas; }
+  .block, .name, .notice, .hint, .more, .tentative { color: CanvasText; }
 }
 `);

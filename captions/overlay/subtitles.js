@@ -1,24 +1,20 @@
 /** What was said, as a file: WebVTT (https://www.w3.org/TR/webvtt1/), SRT or text. Times count from the first words. */
 
-import { speakerOf } from "./transcript.js";
+import { filled, lengthOf, message } from "./messages.js";
+import { endOf, speakerOf, startOf } from "./transcript.js";
 
 const SHORTEST_CUE_MS = 1_000;
 
 export const FILE_TYPES = { vtt: "text/vtt", srt: "application/x-subrip", txt: "text/plain" };
 
-/** Cues {speaker, text, from, to} in ms, in order of time. */
-export function cuesOf(transcript) {
-  const cues = transcript.finals.map((segment) => ({
-    speaker: speakerOf(segment),
-    text: segment.text,
-    from: transcript.at(segment, segment.start),
-    to: transcript.at(segment, segment.end),
-  }));
-  cues.sort((a, b) => a.from - b.from);
-  const origin = cues[0]?.from ?? 0;
-  return cues.map((cue) => {
-    const from = cue.from - origin;
-    return { ...cue, from, to: Math.max(cue.to - origin, from + SHORTEST_CUE_MS) };
+/** Cues {speaker, text, from, to} in ms, in order of time; what is missing is said in that language. */
+export function cuesOf(transcript, lang) {
+  const origin = transcript.said.length > 0 ? startOf(transcript.said[0]) : 0;
+  return transcript.said.map((caption) => {
+    const from = startOf(caption) - origin;
+    const to = endOf(caption) - origin;
+    const text = caption.text ?? filled(message("uncaptioned", lang), lengthOf(from, to));
+    return { speaker: speakerOf(caption), text, from, to: Math.max(to, from + SHORTEST_CUE_MS) };
   });
 }
 

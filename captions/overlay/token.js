@@ -27,11 +27,20 @@ export function rememberToken(token) {
 
 /** When a token ends, in ms since 1970; a key never does. Only the server knows whether it is good. */
 export function endOf(token) {
+  return Number(claimsOf(token)?.exp) * 1_000 || Infinity;
+}
+
+/** As whom a token's holder speaks, undefined for a key. */
+export function holderOf(token) {
+  return claimsOf(token)?.sub;
+}
+
+function claimsOf(token) {
   try {
     const claims = atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"));
-    return Number(JSON.parse(claims).exp) * 1_000 || Infinity;
+    return JSON.parse(new TextDecoder().decode(Uint8Array.from(claims, (byte) => byte.charCodeAt(0))));
   } catch {
-    return Infinity;
+    return null;
   }
 }
 

@@ -1,52 +1,34 @@
-/** What was said in a room: every segment once, in its place, the newest of them kept. */
+/** What was said in a room: every caption once, in the order it was said, the newest of them kept. */
 
-const MOST_SEGMENTS = 2_000;
-
-/**
- * A track's clock starts with its first audio. Where that stands on ours is read off every word's latency; it is too
- * late by their age for captions from before we watched, until the track speaks again.
- */
-class TrackClocks {
-  #zeros = new Map();
-
-  read(segment, now) {
-    const last = segment.words.at(-1);
-    const latency = segment.latency?.word_latency;
-    if (latency !== undefined && last) this.#zeros.set(segment.track, now - latency - last.end * 1_000);
-    else if (!this.#zeros.has(segment.track)) this.#zeros.set(segment.track, now - segment.end * 1_000);
-    if (this.#zeros.size > MOST_SEGMENTS) this.#zeros.delete(this.#zeros.keys().next().value);
-  }
-
-  zero(track) {
-    return this.#zeros.get(track);
-  }
-}
+/** A day's meeting: about 300 bytes each. */
+const MOST_CAPTIONS = 20_000;
 
 /** Call `accept` for every revision that arrives, in whatever order and however often. */
 export class Transcript {
-  #ids = [];
   #byId = new Map();
-  #clocks = new TrackClocks();
-  #forgottenTo = "";
+  #said = [];
+  #forgottenTo = -Infinity;
+  /** How many captions there were before the first that is kept. */
+  forgotten = 0;
 
-  /** The final segments that say something, in order. */
+  /** The final segments that say something, and what is missing between them, in the order they were said. */
+  get said() {
+    return this.#said;
+  }
+
+  /** The final segments alone. */
   get finals() {
-    return this.#ids.map((id) => this.#byId.get(id)).filter(({ final, text }) => final && text !== "");
+    return this.#said.filter(({ type }) => type === "segment");
   }
 
-  /** The id of the latest segment, or "". */
-  get newest() {
-    return this.#ids.at(-1) ?? "";
-  }
-
-  /** Whether the revision says anything new: not seen before, not outdated, its segment not final already. */
-  accept(segment, now) {
-    if (segment.id <= this.#forgottenTo) return false;
-    const known = this.#byId.get(segment.id);
-    if (known && (known.final || segment.revision <= known.revision)) return false;
-    if (!known) this.#insert(segment.id);
-    this.#byId.set(segment.id, withoutWords(segment));
-    this.#clocks.read(segment, now);
+  /** Whether it says anything new: not seen before, not outdated, its segment not final already. */
+  accept(caption, now) {
+    const known = this.#byId.get(caption.id);
+    if (known ? !supersedes(caption, known) : startOf(caption) < this.#forgottenTo) return false;
+    const kept = compact(caption, known?.said_at || now / 1_000);
+    this.#byId.set(caption.id, kept);
+    if (known?.type === "uncaptioned") this.#said[this.#said.indexOf(known)] = kept;
+    else if (isOver(kept)) this.#insert(kept);
     this.#forget();
     return true;
   }
@@ -55,30 +37,50 @@ export class Transcript {
     return this.#byId.has(id);
   }
 
-  /** When a moment of a segment's track was, in ms since 1970; told better as more of the track is heard. */
-  at({ track }, seconds) {
-    return this.#clocks.zero(track) + seconds * 1_000;
-  }
-
-  #insert(id) {
-    let place = this.#ids.length;
-    while (place > 0 && this.#ids[place - 1] > id) place--;
-    this.#ids.splice(place, 0, id);
+  #insert(kept) {
+    let place = this.#said.length;
+    while (place > 0 && startOf(this.#said[place - 1]) > startOf(kept)) place--;
+    this.#said.splice(place, 0, kept);
   }
 
   #forget() {
-    if (this.#ids.length <= MOST_SEGMENTS) return;
-    this.#forgottenTo = this.#ids.shift();
-    this.#byId.delete(this.#forgottenTo);
+    if (this.#said.length > MOST_CAPTIONS) {
+      const oldest = this.#said.shift();
+      this.#byId.delete(oldest.id);
+      this.#forgottenTo = startOf(oldest);
+      this.forgotten++;
+    }
+    // Segments that were withdrawn are kept for as long, so that a late revision does not bring one back.
+    if (this.#byId.size > 2 * MOST_CAPTIONS) this.#byId.delete(this.#byId.keys().next().value);
   }
 }
 
-/** An hour of talk is a thousand segments, and most of their weight is the times of each word. */
-function withoutWords({ id, revision, final, track, participant, start, end, text }) {
-  return { id, revision, final, track, participant, start, end, text };
+/** When a caption began, in ms since 1970. */
+export function startOf({ said_at }) {
+  return said_at * 1_000;
 }
 
-/** What to call the speaker of a segment. */
+/** When it ended. */
+export function endOf({ said_at, start, end }) {
+  return (said_at + end - start) * 1_000;
+}
+
+/** What to call the speaker of a caption. */
 export function speakerOf({ participant }) {
   return participant.name || participant.id;
+}
+
+function supersedes(caption, known) {
+  if (caption.type === "uncaptioned") return caption.end - caption.start > known.end - known.start;
+  return !known.final && caption.revision > known.revision;
+}
+
+function isOver({ type, final, text }) {
+  return type === "uncaptioned" || (final && text !== "");
+}
+
+/** An hour of talk is two thousand segments, and most of their weight is the times of each word. */
+function compact(caption, otherwise_at) {
+  const { type, id, revision, final, track, participant, start, end, text } = caption;
+  return { type, id, revision, final, track, participant, start, end, text, said_at: caption.said_at || otherwise_at };
 }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 from urllib.parse import quote
 
 from playwright.async_api import Locator, Page, expect
 
 from bench.servers.room_server import RoomServer
-from captions.doors.native.messages import CaptionWord, Latency, Participant, Segment
+from captions.doors.native.messages import CaptionWord, Latency, Participant, Segment, Uncaptioned
 
 __all__ = ["Screen"]
 
@@ -23,7 +24,7 @@ class Screen:
         self.room = room
         self._server = server
         self._revision = 0
-        self._begun: set[str] = set()
+        self._said_at: dict[str, float] = {}
 
     @property
     def stage(self) -> Locator:
@@ -61,15 +62,16 @@ class Screen:
         revision: int | None = None,
         start: float = 1.0,
         word_latency: float | None = None,
+        said_at: float | None = None,
     ) -> Segment:
         """Publish a revision: the words said so far and the guess at what follows.
 
         What is final is a guess first, as it mostly is: final segments that arrive with the room's history and were
-        never seen before are not shown.
+        never seen before are not shown. `said_at`: when it was said, in seconds since 1970; now, unless told otherwise.
         """
-        if final and text and segment not in self._begun:
-            self.say("", text, segment=segment, who=who, revision=-1, start=start)
-        self._begun.add(segment)
+        if final and text and segment not in self._said_at:
+            self.say("", text, segment=segment, who=who, revision=-1, start=start, said_at=said_at)
+        self._said_at.setdefault(segment, time.time() if said_at is None else said_at)
         self._revision += 1
         words = [CaptionWord(word, start + i * 0.3, start + (i + 1) * 0.3) for i, word in enumerate(text.split())]
         said = Segment(
@@ -85,9 +87,16 @@ class Screen:
             words=words,
             latency=Latency(word_latency=word_latency),
             tentative=tentative,
+            said_at=self._said_at[segment],
         )
         self._server.publish(said)
         return said
+
+    def lose(self, length_s: float, *, gap: str = "g", who: Participant = ALICE, said_at: float | None = None) -> None:
+        """Tell that so much of what somebody says is not captioned, so far."""
+        self._said_at.setdefault(gap, time.time() if said_at is None else said_at)
+        lost = Uncaptioned(self.room, who.id, who, gap, 1.0, 1.0 + length_s, "overload", self._said_at[gap])
+        self._server.publish(lost)
 
     async def shows(self, *lines: str) -> None:
         """Wait until exactly these lines are seen, from the top."""

@@ -173,6 +173,38 @@ async def test_nothing_is_cut_off_at_320_px_and_at_twice_the_size(
         await context.close()
 
 
+FORCED = """() => {
+  const light = (colour) => colour.match(/[0-9.]+/g).slice(0, 3).map((c) => c / 255)
+    .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  const root = document.querySelector("live-captions").shadowRoot;
+  return [...root.querySelectorAll(".name, .line")].map((node) => {
+    const ink = light(getComputedStyle(node).color);
+    const band = light(getComputedStyle(node.closest(".band")).backgroundColor);
+    return (Math.max(ink, band) + 0.05) / (Math.min(ink, band) + 0.05);
+  });
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", ["/", "/overlay"])
+async def test_names_can_be_read_and_axe_finds_nothing_in_forced_colours(
+    browser: Browser, server: RoomServer, path: str, scheme: str
+) -> None:
+    context = await browser.new_context(
+        bypass_csp=True,
+        forced_colors="active",
+        color_scheme=scheme,  # type: ignore[arg-type]
+    )
+    try:
+        screen = await Screen(await context.new_page(), server, f"forced-{scheme}-{path[1:]}").open(path=path)
+        await speak(screen)
+        assert min(await screen.evaluate(FORCED)) >= 4.5
+        assert await violations(screen) == []
+    finally:
+        await context.close()
+
+
 async def test_captions_stand_on_a_bordered_ground_in_forced_colours(screen: Screen, context: BrowserContext) -> None:
     await screen.page.emulate_media(forced_colors="active")
     await screen.open()

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
+import pytest
 import pytest_asyncio
+from PIL import Image
 from playwright.async_api import BrowserContext, Page, expect
 
 from bench.servers.room_server import RoomServer
 from captions.config import KeysConfig
 from tests.overlay.other_origin import other_origin
 from tests.overlay.screen import Screen
+from tests.overlay.test_page import saved
 
 WATCH_KEY = "watch-key-1"
 
@@ -126,3 +131,88 @@ async def test_the_overlay_may_be_framed_and_the_page_may_not(screen: Screen, se
     await expect(overlay.locator("live-captions .notice")).to_have_text("")
     await expect(overlay.locator("live-captions")).to_be_visible()
     assert await screen.page.frame_locator("iframe").nth(1).locator("live-captions").count() == 0
+
+
+@pytest.mark.parametrize("host", ["light", "dark"])
+@pytest.mark.parametrize("system", ["light", "dark"])
+async def test_the_overlay_is_transparent_in_a_frame_whatever_the_colour_schemes(
+    screen: Screen, server: RoomServer, host: str, system: str
+) -> None:
+    """Framed as docs/overlay.md says; on a light page the style may be left out."""
+    style = "inline-size: 300px; block-size: 200px; border: 0"
+    framed = f'<iframe src="{server.url}/overlay?room={screen.room}" style="{style}; color-scheme: light"></iframe>'
+    html = f'<!doctype html><html style="color-scheme: {host}"><body style="margin: 0; background: #d00">{framed}'
+    await screen.page.emulate_media(color_scheme=system)  # type: ignore[arg-type]
+    with other_origin(html) as url:
+        await screen.page.goto(url)
+        await expect(screen.page.frame_locator("iframe").locator("live-captions .notice")).to_have_text("")
+        picture = Image.open(io.BytesIO(await screen.page.screenshot())).convert("RGB")
+    assert picture.getpixel((20, 20)) == (0xDD, 0, 0)
+
+
+async def test_the_documented_markup_opens_one_connection_and_complains_of_nothing(
+    screen: Screen, server: RoomServer
+) -> None:
+    opened: list[str] = []
+    complaints: list[str] = []
+    screen.page.on("websocket", lambda socket: opened.append(socket.url))
+    screen.page.on("console", lambda message: complaints.append(message.text))
+    html = f"""<!doctype html><script type="module" src="{server.url}/overlay/live-captions.js"></script>
+        <live-captions src="{server.url}" room="{screen.room}" token="WATCH-KEY" size="30" style="height: 20rem">
+        </live-captions>"""
+    with other_origin(html) as url:
+        await screen.page.goto(url)
+        await screen.watched()
+        by_script = """(room) => {
+          const captions = document.createElement("live-captions");
+          document.body.append(captions);
+          for (const [name, value] of [["room", "other"], ["room", room], ["token", "WATCH-KEY"], ["size", "20"]])
+            captions.setAttribute(name, value);
+        }"""
+        await screen.evaluate(by_script, screen.room)
+        await expect(screen.notice).to_have_text(["", ""])
+        screen.say("Hello")
+        await expect(screen.lines).to_have_text(["Hello", "Hello"])
+    assert [urlsplit(url).path for url in opened] == [f"/v1/rooms/{screen.room}/captions"] * 2
+    assert [text for text in complaints if "favicon" not in text] == []
+
+
+async def test_a_page_whose_policy_forbids_the_connection_is_told_so(screen: Screen, server: RoomServer) -> None:
+    told: list[str] = []
+    screen.page.on("console", lambda message: told.append(message.text))
+    html = f"""<!doctype html><script type="module" src="{server.url}/overlay/live-captions.js"></script>
+        <live-captions room="{screen.room}" lang="en"></live-captions>"""
+    with other_origin(html, {"Content-Security-Policy": f"default-src 'none'; script-src {server.url}"}) as url:
+        await screen.page.goto(url)
+        await expect(screen.notice).to_have_text("This page’s policy (connect-src) keeps the captions out.")
+    sockets = server.url.replace("http", "ws")
+    assert f"<live-captions>: this page's Content-Security-Policy has no connect-src for {sockets}" in told
+
+
+async def test_what_was_said_can_be_saved_after_the_server_has_gone(page: Page, own_server: RoomServer) -> None:
+    screen = await Screen(page, own_server, "gone").open(path="/")
+    screen.say("Keep this.", final=True)
+    await expect(page.locator(".said p")).to_have_text(["Keep this."])
+    loaded = "performance.getEntriesByType('resource').filter(({ name }) => /(files|settings).js$/.test(name)).length"
+    async with asyncio.timeout(20):
+        while await page.evaluate(loaded) < 2:  # noqa: ASYNC110 -- it happens in the browser
+            await asyncio.sleep(0.02)
+    await own_server.stop()
+    await expect(screen.notice).to_have_text("Connection lost. Reconnecting…")
+    assert await saved(page, "txt") == "Alice: Keep this.\n"
+    await page.get_by_label("from the server").check()
+    await page.get_by_role("button", name="VTT").click()
+    told = "The server cannot be reached, or wants a key (Settings)."
+    await expect(page.locator("#status")).to_have_text(told)
+    await page.get_by_role("button", name="Settings").click()
+    await expect(page.get_by_role("dialog")).to_be_visible()
+
+
+async def test_pressing_what_was_never_loaded_says_that_the_server_is_away(page: Page, own_server: RoomServer) -> None:
+    await Screen(page, own_server, "away").open(path="/")
+    await own_server.stop()
+    told = "The server cannot be reached, or wants a key (Settings)."
+    for button in ("Settings", "Speak", "VTT"):
+        await page.locator("#status").evaluate("(status) => { status.textContent = '' }")
+        await page.get_by_role("button", name=button).click()
+        await expect(page.locator("#status")).to_have_text(told)

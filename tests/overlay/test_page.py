@@ -14,6 +14,7 @@ from bench.servers.room_server import RoomServer
 from captions.doors.native.messages import Participant
 from tests.overlay.screen import Screen
 
+NOON = 1_700_000_000.0
 BRUNO = Participant("bruno", "Bruno <b>")
 
 
@@ -47,9 +48,9 @@ async def test_history_names_the_speaker_at_each_change(screen: Screen) -> None:
 
 async def test_late_segments_take_their_place_in_history(screen: Screen) -> None:
     await screen.open(path="/")
-    screen.say("One.", segment="a", final=True)
-    screen.say("Three.", segment="c", final=True)
-    screen.say("Two.", segment="b", final=True, who=BRUNO)
+    screen.say("One.", segment="a", final=True, said_at=NOON)
+    screen.say("Three.", segment="b", final=True, said_at=NOON + 2.5)
+    screen.say("Two.", segment="c", final=True, who=BRUNO, said_at=NOON + 2)
     await expect(screen.page.locator(".said p")).to_have_text(["One.", "Two.", "Three."])
 
 
@@ -191,9 +192,9 @@ async def test_latency_is_drawn_with_its_parts(screen: Screen) -> None:
 async def test_pages_weigh_little_and_ask_nobody_else(browser: Browser, server: RoomServer) -> None:
     found = await weight(browser, server)
     assert found.foreign == ()
-    assert found.page_bytes <= 60_000
-    assert found.overlay_bytes <= 40_000
-    assert found.everything_bytes <= 90_000
+    assert found.page_bytes <= 64_000
+    assert found.overlay_bytes <= 48_000
+    assert found.everything_bytes <= 125_000
 
 
 async def test_nothing_on_the_page_breaks_its_content_security_policy(screen: Screen) -> None:

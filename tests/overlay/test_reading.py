@@ -220,7 +220,7 @@ async def test_who_speaks_is_not_taken_off_the_screen_by_who_begins(screen: Scre
 async def test_captions_stay_for_1_5_s_or_a_second_for_15_characters(screen: Screen, text: str, stays_ms: int) -> None:
     await screen.page.clock.install()
     await screen.open()
-    await screen.page.clock.pause_at(await screen.evaluate("Date.now() + 1000"))
+    await screen.page.clock.pause_at(await screen.evaluate("Date.now() / 1_000 + 1"))
     screen.say(text.strip(), final=True)
     await expect(screen.blocks).to_have_count(1)
     await screen.page.clock.run_for(stays_ms - 100)
@@ -250,3 +250,76 @@ async def test_markup_in_words_and_names_is_text(screen: Screen) -> None:
     await expect(screen.page.locator(".said mark")).to_have_text("<img")
     assert await screen.page.locator("img").count() == 1
     assert await screen.evaluate("window.hit") is None
+
+
+async def test_who_finds_no_place_is_counted(screen: Screen) -> None:
+    await screen.open("&speakers=1")
+    screen.say("I was first", segment="a")
+    screen.say("But I", segment="b", who=BRUNO)
+    more = screen.page.locator("live-captions .more")
+    await expect(more).to_have_text("+1 speaking")
+    screen.say("And I too", segment="c", who=CHLOE)
+    await expect(more).to_have_text("+2 speaking")
+    await screen.shows("I was first")
+    await expect(more).to_have_text("")
+
+
+async def test_a_speaker_who_writes_from_right_to_left_keeps_the_full_stop_at_the_end(screen: Screen) -> None:
+    await screen.open(path="/")
+    screen.say("مرحبا بكم جميعا.", final=True, who=Participant("salma", "سلمى"))
+    await screen.shows("مرحبا بكم جميعا.")
+    await expect(screen.page.locator(".said p")).to_have_count(1)
+    edges = """() => {
+      const edge = (node, from, to) => {
+        const range = new Range();
+        range.setStart(node, from);
+        range.setEnd(node, to);
+        return range.getBoundingClientRect().left;
+      };
+      const line = document.querySelector("live-captions").shadowRoot.querySelector(".line");
+      const spans = [...line.querySelectorAll("span")];
+      const [first, last] = [spans[0].firstChild, spans.at(-1).firstChild];
+      const said = document.querySelector(".said p").firstChild;
+      const end = last.length;
+      return [
+        edge(first, 0, 1), edge(last, 0, 1), edge(last, end - 1, end),
+        edge(said, 0, 1), edge(said, 10, 11), edge(said, said.length - 1, said.length),
+      ];
+    }"""
+    first, last, stop, said_first, said_last, said_stop = await screen.evaluate(edges)
+    assert first > last > stop
+    assert said_first > said_last > said_stop
+
+
+async def test_no_word_of_ours_stands_on_a_name_or_a_caption(screen: Screen) -> None:
+    """A lost connection is told at the other edge than where the captions stand."""
+    await screen.open("&position=top")
+    screen.say("I stand at the top", segment="a")
+    await screen.shows("I stand at the top")
+    await screen.evaluate("() => dispatchEvent(new Event('offline'))")
+    await expect(screen.notice).to_have_text("Connection lost. Reconnecting…")
+    notice, block = await screen.notice.bounding_box(), await screen.blocks.bounding_box()
+    assert notice is not None
+    assert block is not None
+    assert notice["y"] > block["y"] + block["height"]
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (390, 844)])
+async def test_four_speakers_with_long_names_leave_the_people_to_be_seen(screen: Screen, size: tuple[int, int]) -> None:
+    await screen.page.set_viewport_size({"width": size[0], "height": size[1]})
+    await screen.open("&size=30", path="/")
+    names = ["Marie-Antoinette de la Rochefoucauld-Montmorency"] * 4
+    for number, name in enumerate(names):
+        screen.say("It was the best of times and", segment=f"{number}", who=Participant(f"p{number}", name))
+    await expect(screen.page.locator("#people li")).to_have_count(4)
+    await expect(screen.blocks.first).to_be_visible()
+    overlapping = """() => {
+      const box = (node) => node.getBoundingClientRect();
+      const people = [...document.querySelectorAll("#people li")].map(box);
+      const blocks = [...document.querySelector("live-captions").shadowRoot.querySelectorAll(".block")].map(box);
+      const meeting = box(document.querySelector(".meeting"));
+      const over = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+      const outside = (p) => p.right > meeting.right || p.left < meeting.left;
+      return people.filter((p) => outside(p) || blocks.some((b) => over(p, b))).length;
+    }"""
+    assert await screen.evaluate(overlapping) == 0

@@ -67,6 +67,8 @@ async def test_what_is_said_into_the_microphone_is_read_on_the_page(speech_serve
         page.on("websocket", lambda socket: socket.on("framesent", lambda frame: started.append(frame)))
         await page.goto(f"{speech_server.url}/?codec={codec}")
         await page.get_by_role("button", name="Speak").click()
+        await page.get_by_label("Your name").fill("Zoé")
+        await page.get_by_label("Your name").press("Enter")
         await expect(page.locator("live-captions .name")).to_have_text("You", timeout=FIRST_WORDS_MS)
         await expect(page.locator(".said")).to_contain_text(
             re.compile(r"times|wisdom|foolishness|epoch|season", re.I), timeout=FIRST_WORDS_MS
