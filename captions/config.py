@@ -61,6 +61,7 @@ class ServerConfig(_Section, frozen=True):
 
     `origins`: the web pages, besides the server's own, that may watch and publish from a browser; "*" is any.
     `proxies`: the addresses of reverse proxies that are believed when they say whom they speak for (X-Forwarded-For).
+    `tls_cert` and `tls_key`: PEM files, for a server that speaks TLS itself.
     """
 
     host: str = "127.0.0.1"
@@ -68,9 +69,18 @@ class ServerConfig(_Section, frozen=True):
     drain_s: Seconds = 10.0
     origins: tuple[Origin, ...] = ()
     proxies: tuple[str, ...] = ()
+    tls_cert: str = ""
+    tls_key: str = ""
 
 
-class Key(_Section, frozen=True):
+class _SecretSection(_Section, frozen=True):
+    """One that is never shown: a key must not reach a log by way of a configuration."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"
+
+
+class Key(_SecretSection, frozen=True):
     """An API key for the rooms whose names begin with `rooms`.
 
     `connections` and `tracks`: how many its holder may have at once; None for all that the server has.
@@ -82,7 +92,7 @@ class Key(_Section, frozen=True):
     tracks: Count | None = None
 
 
-class KeysConfig(_Section, frozen=True):
+class KeysConfig(_SecretSection, frozen=True):
     """API keys: `publish` keys may do everything, `watch` keys may watch.
 
     A key is written as it is or as `sha256:` and its digest in hexadecimal. Without any, everybody may do everything,
@@ -93,7 +103,7 @@ class KeysConfig(_Section, frozen=True):
     watch: tuple[str | Key, ...] = ()
 
 
-class IssuerConfig(_Section, frozen=True):
+class IssuerConfig(_SecretSection, frozen=True):
     """Who signs tokens, by the `iss` in them: with a `secret` (HS256), or with the private key to a public one.
 
     The public key is in a PEM file: RSA (RS256), P-256 (ES256) or Ed25519 (EdDSA).
@@ -104,7 +114,7 @@ class IssuerConfig(_Section, frozen=True):
     public_key_file: str = ""
 
 
-class TokensConfig(_Section, frozen=True):
+class TokensConfig(_SecretSection, frozen=True):
     """Room tokens; see docs/protocol.md. With LiveKit's API key and secret its access tokens are good here."""
 
     livekit_api_key: str = ""
@@ -291,6 +301,8 @@ def _check(config: Config) -> None:
         raise ConfigError("keys.watch: without keys.publish everybody may watch and publish; set keys.publish as well")
     if config.server.origins and config.is_open:
         raise ConfigError("server.origins: without keys only pages of this machine may watch; set keys.publish as well")
+    if bool(config.server.tls_cert) != bool(config.server.tls_key):
+        raise ConfigError("server: tls_cert and tls_key go together")
     if config.vad.release > config.vad.onset:
         raise ConfigError("vad.release: must not be above vad.onset")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import resource
+from collections.abc import Callable
 from pathlib import Path
 
 from captions import __version__, logs
@@ -32,25 +34,34 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 def run(arguments: argparse.Namespace) -> int:
     logs.configure()
     default = Path("config.toml")
-    config = load(
-        arguments.config or (default if default.exists() else None),
-        os.environ,
-        {
-            "server": {"host": arguments.host, "port": arguments.port},
-            "model": {"name": arguments.model, "lanes": arguments.lanes},
-        },
-    )
+    flags = {
+        "server": {"host": arguments.host, "port": arguments.port},
+        "model": {"name": arguments.model, "lanes": arguments.lanes},
+    }
+    file = arguments.config or (default if default.exists() else None)
+
+    def read() -> Config:
+        return load(file, os.environ, flags)
+
+    config = read()
+    _allow_all_files()
     model = models.load(config.model)
     try:
-        asyncio.run(_serve(config, model))
+        asyncio.run(_serve(config, model, read))
     except OSError as error:
         where = f"{config.server.host}:{config.server.port}"
         raise CommandError(f"cannot listen on {where}: {error.strerror or error}") from None
     return 0
 
 
-async def _serve(config: Config, model: Model) -> None:
-    server = Server(config, model)
+def _allow_all_files() -> None:
+    """Use as many file descriptors as the system allows: every connection is one, and the default is often 1,024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+async def _serve(config: Config, model: Model, read: Callable[[], Config]) -> None:
+    server = Server(config, model, reread=read)
     await server.run(lambda: print(_announcement(config, model, server.port), flush=True))
 
 
@@ -63,8 +74,9 @@ def _full_step(info: ModelInfo) -> str:
 def _announcement(config: Config, model: Model, port: int) -> str:
     info = model.info
     known = " and ".join(_LANGUAGES.get(language, language) for language in info.languages)
+    scheme = "wss" if config.server.tls_cert else "ws"
     lines = [
-        f"Captions {__version__} listens on ws://{config.server.host}:{port}/v1/stream",
+        f"Captions {__version__} listens on {scheme}://{config.server.host}:{port}/v1/stream",
         f"  model {info.name}, {info.lanes} lanes, knows {known}",
         f"  on {info.device}{_full_step(info)}",
     ]

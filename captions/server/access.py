@@ -10,7 +10,7 @@ from dataclasses import replace
 from hashlib import sha256
 
 from captions.config import DIGEST, Config, Key
-from captions.doors.grant import ANYTHING, Grant, Right
+from captions.doors.grant import ANYTHING, NOTHING, Grant, Right
 from captions.server.tokens import Tokens
 
 __all__ = ["Access", "key_in"]
@@ -45,6 +45,16 @@ class Access:
             if hmac.compare_digest(given, known) and found is None:
                 found = grant
         return found or self._tokens.grant(key, now)
+
+    def still_grants(self, grant: Grant) -> bool:
+        """Whether what was granted before the configuration was read anew would be granted again.
+
+        Of a token only its issuer is known any more.
+        """
+        if grant in (ANYTHING, NOTHING):
+            return self._open or grant == NOTHING
+        known = any(digest.hex() == grant.holder and now == grant for digest, now in self._grants)
+        return known or self._tokens.has_issuer_of(grant)
 
 
 def key_in(headers: Mapping[str, str], query: Mapping[str, str]) -> str:

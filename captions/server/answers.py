@@ -41,9 +41,20 @@ class Answers:
         self._service = service
         self._admission = admission
         self._fullness = fullness
-        self._access = Access(config)
-        self._origins = Origins(config)
         self._pages = Pages()
+        self.read_again(config)
+
+    def read_again(self, config: Config) -> None:
+        """Go by other keys, issuers of tokens and origins from here on.
+
+        Raises:
+            ConfigError: an issuer's public key cannot be read; all stays as it was.
+        """
+        self._access, self._origins = Access(config), Origins(config)
+
+    def still_grants(self, grant: Grant) -> bool:
+        """Whether what was granted once would be granted again."""
+        return self._access.still_grants(grant)
 
     async def answer(
         self, path: str, query: Query, headers: Mapping[str, str], address: str, now: float

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from captions.config import LimitsConfig
+from captions.doors.grant import Grant
 from captions.doors.names import since_in
 from captions.doors.native import messages as native
 from captions.doors.service import Line, Service
@@ -38,6 +40,7 @@ class Connections:
         self._limits = limits
         self._publishing: set[PublishingSession] = set()
         self._outboxes: set[Outbox] = set()
+        self._open: set[Connection] = set()
 
     def __len__(self) -> int:
         return len(self._outboxes)
@@ -46,6 +49,12 @@ class Connections:
     def publishing(self) -> int:
         """Those that send audio."""
         return len(self._publishing)
+
+    async def close_ungranted(self, still_grants: Callable[[Grant], bool]) -> int:
+        """Close those whose grant would not be given again; how many they were."""
+        ungranted = [connection for connection in self._open if not still_grants(connection.grant)]
+        await asyncio.gather(*(connection.close(_TOKEN_ENDED, "the key is no longer good") for connection in ungranted))
+        return len(ungranted)
 
     def finish(self) -> None:
         """End what is published on all of them; its last words still come."""
@@ -77,6 +86,7 @@ class Connections:
             lambda: self._too_slow(connection, kind),
         )
         self._outboxes.add(outbox)
+        self._open.add(connection)
         writer = asyncio.create_task(_write(connection, outbox))
         end = asyncio.create_task(self._close_at(connection, grant.ends_at))
         try:
@@ -92,6 +102,7 @@ class Connections:
             if kind == "kyutai":
                 metrics.asr_open_channels.dec()
             self._outboxes.discard(outbox)
+            self._open.discard(connection)
             outbox.close()
             outbox.forget()
             end.cancel()

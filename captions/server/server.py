@@ -19,7 +19,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
-from captions.config import Config
+from captions.config import Config, ConfigError
 from captions.doors.native import messages as native
 from captions.doors.openai import messages as openai
 from captions.doors.service import Service
@@ -35,6 +35,7 @@ from captions.server.doorstep import Doorstep
 from captions.server.fullness import Fullness
 from captions.server.memory import give_memory_back
 from captions.server.pages import Page, text
+from captions.server.tls import Certificate
 from captions.server.unread_answers import UnreadAnswers
 
 __all__ = ["Census", "Server"]
@@ -66,7 +67,10 @@ class Server:
     """One captions server. Call `run`, or `start` and `stop`; the model must be loaded, `start` warms it up.
 
     `clock` is the monotonic one that every moment is read off; `wall_clock` the one that tokens go by, in seconds since
-    1970. `rooms` may be published into by who has no audio.
+    1970. `rooms` may be published into by who has no audio. `reread` gives the configuration as it is by now.
+
+    Raises:
+        ConfigError: the certificate or a public key cannot be read.
     """
 
     def __init__(
@@ -75,8 +79,11 @@ class Server:
         model: Model,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
+        reread: Callable[[], Config] | None = None,
     ) -> None:
         self._config = config
+        self._reread = reread or (lambda: config)
+        self._certificate = Certificate(config.server) if config.server.tls_cert else None
         self._clock = clock
         self._wall_clock = wall_clock
         self._metrics = Metrics()
@@ -99,6 +106,7 @@ class Server:
         self._connections = Connections(self._service, config.limits)
         self._listening: WebSocketServer | None = None
         self._housekeeping: asyncio.Task[None] | None = None
+        self._reading_again: asyncio.Task[None] | None = None
 
     @property
     def port(self) -> int:
@@ -123,11 +131,12 @@ class Server:
         )
 
     async def run(self, ready: Callable[[], None] = lambda: None) -> None:
-        """Serve until SIGTERM or SIGINT, then drain. `ready` is called once the model is warm."""
+        """Serve until SIGTERM or SIGINT, then drain. `ready` is called once the model is warm. SIGHUP: `read_again`."""
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
         await self.start()
         ready()
         await stop.wait()
@@ -143,6 +152,7 @@ class Server:
             server.port,
             process_request=self._process_request,
             select_subprotocol=_select_subprotocol,
+            ssl=self._certificate.context if self._certificate is not None else None,
             create_connection=cast("type[Connection]", partial(Connection, doorstep=self._doorstep)),
             compression=None,
             max_size=limits.message_bytes,
@@ -158,6 +168,23 @@ class Server:
         self._housekeeping = asyncio.create_task(self._keep_house())
         info = self._engine.model.info
         log.info("ready", extra={"model": info.name, "lanes": info.lanes, "languages": ",".join(info.languages)})
+
+    async def read_again(self) -> None:
+        """Go by the keys, issuers of tokens, origins and certificate that the configuration names now.
+
+        Whoever is connected by a key that is no longer good is disconnected. A configuration that cannot be read
+        changes nothing, and is logged.
+        """
+        try:
+            config = self._reread()
+            if self._certificate is not None:
+                self._certificate.load(config.server)
+            self._answers.read_again(config)
+        except ConfigError as error:
+            log.error("the configuration was not read again", extra={"error": str(error)})
+            return
+        closed = await self._connections.close_ungranted(self._answers.still_grants)
+        log.info("keys and certificate read again", extra={"connections_closed": closed})
 
     async def stop(self) -> None:
         """Drain: take nothing new, finish what was heard, send the final segments, close."""
@@ -176,6 +203,9 @@ class Server:
             await self._listening.wait_closed()
         await self._engine.stop()
         await self.rooms.stop()
+
+    def _on_hangup(self) -> None:
+        self._reading_again = asyncio.create_task(self.read_again())
 
     async def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
         """Answer plain HTTP, refuse what may not pass, let WebSockets through."""

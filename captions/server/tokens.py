@@ -21,6 +21,7 @@ from captions.stream.captions import Id, Label, Participant
 
 __all__ = ["Tokens"]
 
+_WHO = "token"
 _CLOCK_SKEW_S = 60.0
 """How far the clock of an issuer may be ahead of ours, as LiveKit's server has it."""
 
@@ -84,7 +85,7 @@ class Tokens:
             claims = _claims(token, issuer)
             if claims is not None and claims.nbf - _CLOCK_SKEW_S <= now < claims.exp:
                 return Grant(
-                    "token",
+                    _WHO,
                     claims.video.rights(),
                     room=claims.video.room,
                     speaks_as=Participant(claims.sub, claims.name),
@@ -94,6 +95,11 @@ class Tokens:
                     tracks=self._limits.tracks_per_token,
                 )
         return None
+
+    def has_issuer_of(self, grant: Grant) -> bool:
+        """Whether the issuer of the token behind a grant is one of these."""
+        issuer = grant.holder.partition("\n")[0]
+        return grant.who == _WHO and any(issuer == known.name for known in self._issuers)
 
 
 def _claims(token: str, issuer: _Issuer) -> _Claims | None:
