@@ -171,7 +171,8 @@ class LimitsConfig(_Section, frozen=True):
     session for a client that comes back; `waiting_bytes`: of all of them together. `answer_bytes`: of plain HTTP
     answers that wait to be read. `resume_s`: how long a session waits for a client that lost its connection.
     `watchers_share`: of the connections, what watchers may take; the rest is kept for who publishes. `handshakes`:
-    connections that have not asked for anything yet. `_per_token`: what one participant's tokens are good for at once.
+    connections that have not asked for anything yet. `commands_per_s`: messages of one connection that are not audio,
+    on average; who sends more is not read from meanwhile. `_per_token`: what one participant may have at once.
     """
 
     message_bytes: Count = 1 << 20
@@ -183,6 +184,7 @@ class LimitsConfig(_Section, frozen=True):
     tracks: Count = 2_000
     tracks_per_connection: Count = 500
     tracks_per_token: Count = 20
+    commands_per_s: Count = 500
     watchers_per_room: Count = 1_000
     pending_audio_s: Seconds = 20.0
     outbox_messages: Count = 2_000

@@ -9,10 +9,12 @@ from urllib.parse import parse_qsl, urlsplit
 
 from websockets.asyncio.server import ServerConnection
 from websockets.datastructures import Headers
+from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
-from websockets.protocol import State
+from websockets.protocol import Event, State
 
 from captions.doors.grant import NOTHING, Grant
+from captions.doors.pace import Pace
 from captions.server.admission import Place
 from captions.server.doorstep import Doorstep
 from captions.server.pages import Page
@@ -21,8 +23,14 @@ from captions.server.unread_answers import UnreadAnswer
 __all__ = ["Connection", "headers_of", "path_of", "query_of", "response"]
 
 
+_CONTROLS_PER_S, _CONTROLS_AT_ONCE = 10.0, 100.0
+"""Pings and pongs of a client: a browser sends one for each of ours, every 20 s."""
+_MOST_PIECES = 1_000
+"""Of one message: they are kept until its last has come, and empty ones are no bytes by which to bound them."""
+
+
 class Connection(ServerConnection):
-    """Knows what it may do, once it is let in.
+    """Knows what it may do, once it is let in, and breaks where a client sends what costs only the server.
 
     Lets plain HTTP answers out whole: websockets aborts after one, with what the socket has not taken yet.
     """
@@ -34,6 +42,8 @@ class Connection(ServerConnection):
     def __init__(self, *args: Any, doorstep: Doorstep, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._doorstep = doorstep
+        self._controls = Pace(_CONTROLS_PER_S, _CONTROLS_AT_ONCE)
+        self._pieces = 0
 
     @property
     def peer(self) -> str:
@@ -50,6 +60,18 @@ class Connection(ServerConnection):
             self.place.leave()
         super().connection_lost(exc)
 
+    def process_event(self, event: Event) -> None:
+        if isinstance(event, Frame) and self._is_too_much(event.opcode):
+            self.transport.abort()
+            return
+        super().process_event(event)
+
+    def _is_too_much(self, opcode: Opcode) -> bool:
+        if opcode in (Opcode.PING, Opcode.PONG):
+            return self._controls.wait_s(self.loop.time()) > 0
+        self._pieces = self._pieces + 1 if opcode is Opcode.CONT else 0
+        return self._pieces > _MOST_PIECES
+
     async def handshake(self, *args: Any, **kwargs: Any) -> None:
         try:
             await super().handshake(*args, **kwargs)
@@ -58,6 +80,8 @@ class Connection(ServerConnection):
                 await self.drain()
         finally:
             self._doorstep.gone(self)
+            if self.place is not None and self.state is not State.OPEN:
+                self.place.leave()  # it may have been lost before it was let in
             if self.answer is not None:
                 self.answer.gone()
 

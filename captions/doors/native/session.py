@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TypeAlias
 
 from captions.doors.captioner import TrackError, TrackNews
 from captions.doors.grant import Grant, Right
 from captions.doors.names import error_text
 from captions.doors.native import messages as native
+from captions.doors.pace import Pace
 from captions.doors.published_track import PublishedTrack
 from captions.doors.resume_log import ResumeLog
 from captions.doors.service import Service, Write
@@ -17,6 +19,9 @@ from captions.stream.timeline import Packet
 from captions.types import FRAME_S
 
 __all__ = ["Session"]
+
+_BURST_S = 2.0
+"""So long a client may send commands as fast as it likes, as an SFU does that starts the tracks of many meetings."""
 
 _Command: TypeAlias = (
     native.Start | native.Mute | native.Unmute | native.FlushRequest | native.Stop | native.Ping | native.Resume
@@ -48,6 +53,7 @@ class Session:
         self._log = ResumeLog(service.limits.outbox_messages, service.limits.outbox_bytes, service.waiting)
         self._detached_at: float | None = None
         self._finished = False
+        self._pace = Pace(service.limits.commands_per_s, service.limits.commands_per_s * _BURST_S)
         service.sessions[self.id] = self
         self._greet()
 
@@ -61,7 +67,11 @@ class Session:
         return self._grant.holder
 
     async def receive(self, payload: bytes | str) -> None:
-        """One frame of the client. Waits only while a track that must not drop audio has its fill of it."""
+        """One frame of the client.
+
+        Waits while a track that must not drop audio has its fill of it, and where a client sends more commands, or
+        messages that are none, than it may. Audio that is wrong makes nobody wait: it comes beside that of others.
+        """
         try:
             message = self._read(payload)
             arrived_at = self._service.clock()
@@ -73,8 +83,11 @@ class Session:
                 await self._hear_all(message.sound, message.spoilt, arrived_at)
             else:
                 self._obey(message, arrived_at)
+                await self._keep_pace()
         except native.ProtocolError as error:
             self.refuse(error)
+            if error.code in ("bad_message", "unknown_type"):
+                await self._keep_pace()
 
     def refuse(self, error: native.ProtocolError) -> None:
         """Say what is wrong with a message."""
@@ -173,6 +186,11 @@ class Session:
             self._service.sessions.pop(self.id, None)
             self._service.slots.called_back(self)
             self._log.close()
+
+    async def _keep_pace(self) -> None:
+        wait_s = self._pace.wait_s(self._service.clock())
+        if wait_s:
+            await asyncio.sleep(wait_s)
 
     def _read(self, payload: bytes | str) -> native.ClientMessage | native.SpoiltPackets:
         if isinstance(payload, str):
