@@ -17,8 +17,11 @@ from captions.cli.audio_file import blocks
 from captions.cli.demo import clip
 from captions.config import Config, KeysConfig, LimitsConfig, ServerConfig
 from captions.models.moonshine import MoonshineModel
+from captions.models.scripted import ScriptedModel
 from captions.server.server import Server
 from captions.types import FRAME_SAMPLES, SAMPLE_RATE, Pcm
+from tests.server.harness import serving as serving_model
+from tests.speech import saying
 
 FIRST_SENTENCE = ["it", "was", "the", "best", "of", "times", "it", "was", "the", "worst", "of", "times"]
 
@@ -164,3 +167,50 @@ async def test_lasuites_livekit_plugin_through_a_pause_of_a_minute_and_a_short_l
                 break
         await stream.aclose()
     assert [word.strip(".,") for word in heard] == FIRST_SENTENCE * 2
+
+
+@asynccontextmanager
+async def scripted() -> AsyncIterator[ClientConnection]:
+    """A connection to a server whose model says a word for each tone, half a second behind, and steps in real time."""
+    async with (
+        serving_model(ScriptedModel(2, delay_frames=6)) as served,
+        connect(f"{served.url}/api/asr-streaming", proxy=None) as socket,
+    ):
+        assert unpacked(await socket.recv()) == {"type": "Ready"}
+        yield socket
+
+
+async def until_marker(socket: ClientConnection) -> list[dict[str, Any]]:
+    said = [unpacked(await socket.recv())]
+    while said[-1]["type"] != "Marker":
+        said.append(unpacked(await socket.recv()))
+    return said
+
+
+async def test_a_marker_in_mid_speech_comes_back_once_the_audio_before_it_and_the_delay_are_through() -> None:
+    async with scripted() as socket:
+        for frame in saying(*range(1, 7)):
+            await socket.send(audio(frame))
+        await socket.send(msgpack.packb({"type": "Marker", "id": 3}))
+        for frame in saying(*range(7, 20)):
+            await socket.send(audio(frame))
+        said = await until_marker(socket)
+    words = [message["text"] for message in said if message["type"] == "Word"]
+    assert words[:6] == ["w1", "w2", "w3", "w4", "w5", "w6"]
+    assert "w19" not in words, "it does not wait for the end of the speech"
+
+
+async def test_a_marker_in_mid_speech_comes_back_though_no_more_audio_does() -> None:
+    async with scripted() as socket:
+        for frame in saying(*range(1, 7)):
+            await socket.send(audio(frame))
+        await socket.send(msgpack.packb({"type": "Marker", "id": 3}))
+        said = await until_marker(socket)
+    assert [message["text"] for message in said if message["type"] == "Word"] == ["w1", "w2", "w3", "w4", "w5", "w6"]
+
+
+async def test_a_step_tells_how_much_audio_waits() -> None:
+    async with scripted() as socket:
+        await socket.send(audio(np.zeros(2 * FRAME_SAMPLES + 100, np.float32)))
+        steps = [unpacked(await socket.recv()) for _ in range(2)]
+    assert [step["buffered_pcm"] for step in steps] == [FRAME_SAMPLES + 100, 100]

@@ -82,7 +82,10 @@ class EndWord(_Message, frozen=True):
 
 
 class Step(_Message, frozen=True):
-    """80 ms of audio went by; `prs` are the probabilities of a pause of 0.5, 1, 2 and 3 s."""
+    """80 ms of audio went by; `prs` are the probabilities of a pause of 0.5, 1, 2 and 3 s.
+
+    `buffered_pcm`: samples that have come and that no step has gone through yet.
+    """
 
     step_idx: int
     prs: tuple[float, ...]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from captions.doors.kyutai import messages as kyutai
+from captions.doors.kyutai.markers import Markers
 from captions.doors.names import error_text
 from captions.doors.published_track import PublishedTrack
 from captions.doors.service import Service, Write
@@ -21,6 +23,7 @@ from captions.types import (
     ModelFailed,
     Pause,
     Pcm,
+    Progress,
     TrackEvent,
     Word,
     WordEnd,
@@ -32,6 +35,8 @@ __all__ = ["KyutaiSession"]
 
 _PAUSES_S = (0.5, 1.0, 2.0, 3.0)
 _MARKER = "marker "
+_AUDIO_STOPPED_S = 0.5
+"""Without audio for so long, a client that waits for its marker sends no more; live audio comes every 20 to 80 ms."""
 
 
 class KyutaiSession:
@@ -48,9 +53,15 @@ class KyutaiSession:
         self._opus: OpusDecoder | None = None
         self._connected = True
         self._steps = 0
+        self._sent = 0
         self._taken = 0
+        info = service.engine.model.info
+        # A model without a delay reads whole utterances, so that steps say nothing of what has been transcribed.
+        self._counts_steps = info.delay_frames > 0
+        self._markers = Markers(info.delay_frames * FRAME_SAMPLES)
+        self._watch: asyncio.TimerHandle | None = None
         self._owed_spurts = 0
-        self._has_heads = service.engine.model.info.pause_heads == len(_PAUSES_S)
+        self._has_heads = info.pause_heads == len(_PAUSES_S)
         self._silent_from: int | None = 0
         self._track = PublishedTrack(
             service,
@@ -77,7 +88,8 @@ class KyutaiSession:
                     for packet in self._ogg.feed(bytes(data)):
                         await self._hear(self._decode(packet), arrived_at)
                 case kyutai.Marker(marker_id):
-                    self._track.flush(f"{_MARKER}{marker_id}")
+                    self._markers.ask(marker_id, self._sent)
+                    self._sort_markers()
         except (kyutai.KyutaiProtocolError, OggError, OpusError, ValueError) as error:
             self._service.metrics.errors.labels(code="bad_message").inc()
             self._send(kyutai.Error(error_text(error)))
@@ -101,8 +113,10 @@ class KyutaiSession:
             case Taken(samples=samples):
                 self._taken += samples
                 self._step_through_silence()
+                self._sort_markers()
 
     def said(self, events: Sequence[TrackEvent]) -> None:
+        stepped_to = 0
         for event in events:
             match event:
                 case Word():
@@ -115,13 +129,40 @@ class KyutaiSession:
                     self._step_to(at, probabilities)
                 case ModelFailed(message):
                     self._send(kyutai.Error(error_text(message)))
+                case Progress(to):
+                    stepped_to = to
                 case Flushed(None):
                     self._owed_spurts -= 1
                     self._step_through_silence()
                 case Flushed(str(flush_id)) if flush_id.startswith(_MARKER):
                     self._send(kyutai.Marker(int(flush_id.removeprefix(_MARKER))))
+        # After the words that came with it.
+        for marker_id in self._markers.stepped(stepped_to) if self._owed_spurts else self._markers.spurt_over():
+            self._send(kyutai.Marker(marker_id))
+
+    def _sort_markers(self) -> None:
+        """Flush for those that nothing has to be waited for; while others wait, watch whether audio comes."""
+        speaking = self._counts_steps and self._silent_from is None
+        self._flush_for(self._markers.heard(self._taken, speaking))
+        if self._markers and self._watch is None:
+            self._watch_audio()
+
+    def _watch_audio(self) -> None:
+        self._watch = asyncio.get_running_loop().call_later(_AUDIO_STOPPED_S, self._look_at_audio, self._sent)
+
+    def _look_at_audio(self, sent_before: int) -> None:
+        self._watch = None
+        if self._sent == sent_before:
+            self._flush_for(self._markers.audio_stopped())
+        if self._markers and self._connected:
+            self._watch_audio()
+
+    def _flush_for(self, markers: list[int]) -> None:
+        for marker_id in markers:
+            self._track.flush(f"{_MARKER}{marker_id}")
 
     async def _hear(self, pcm: Pcm, arrived_at: float) -> None:
+        self._sent += len(pcm)
         self._track.hear(Packet(pcm.astype("<f4", copy=False).tobytes(), arrived_at))
         if self._track.is_full:
             await self._track.room()
@@ -145,7 +186,8 @@ class KyutaiSession:
         """A `Step` for every 80 ms up to media position `end`: clients count them as time, silence included."""
         while (self._steps + 1) * FRAME_SAMPLES <= end:
             self._steps += 1
-            self._send(kyutai.Step(self._steps - 1, pauses, 0))
+            buffered = max(0, self._sent - self._steps * FRAME_SAMPLES)
+            self._send(kyutai.Step(self._steps - 1, pauses, buffered))
 
     def _send(self, message: kyutai.ServerMessage) -> None:
         if self._connected:
