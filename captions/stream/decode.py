@@ -61,6 +61,8 @@ class PcmDecoder:
             pcm *= self._scale
         elif not np.isfinite(pcm).all():
             raise AudioError("the samples are not all finite numbers")
+        else:
+            np.clip(pcm, -1.0, 1.0, out=pcm)
         if self._channels == 2:
             pcm = pcm.reshape(-1, 2).mean(axis=1)
         return pcm if self._resampler is None else self._resampler.resample_chunk(pcm)

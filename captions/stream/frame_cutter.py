@@ -13,7 +13,8 @@ class FrameCutter:
     """`add` audio, never more than the frame under way `wants`; when it wants no more, `cut` it.
 
     Frames lie on a grid of whole frames, which a `jump` does not shift, so a track is cut the same whether its silence
-    was decoded or passed over. Only `finish` shifts the grid.
+    was decoded or passed over. Only `finish` shifts the grid. Their samples are within full scale, whatever was added:
+    decoders and resamplers overshoot, and what a sender calls a sample may make a model's figures overflow.
     """
 
     def __init__(self) -> None:
@@ -40,7 +41,7 @@ class FrameCutter:
 
     def cut(self, arrived_at: float) -> Frame:
         """The full frame, whose last audio came at `arrived_at`."""
-        frame = Frame(self._start, self._pcm, arrived_at)
+        frame = Frame(self._start, _clipped(self._pcm), arrived_at)
         self._begin(frame.end)
         return frame
 
@@ -49,7 +50,7 @@ class FrameCutter:
         if not self._filled:
             return None
         self._pcm[self._filled :] = 0.0
-        frame = Frame(self._start, self._pcm, now)
+        frame = Frame(self._start, _clipped(self._pcm), now)
         self._begin(self.position)
         return frame
 
@@ -68,3 +69,7 @@ class FrameCutter:
         self._start = self._audio_from = start
         self._pcm: Pcm = np.empty(FRAME_SAMPLES, np.float32)
         self._filled = 0
+
+
+def _clipped(pcm: Pcm) -> Pcm:
+    return np.clip(pcm, -1.0, 1.0, out=pcm)

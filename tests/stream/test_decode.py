@@ -57,11 +57,11 @@ def test_a_tone_keeps_its_length_pitch_and_level(codec: CodecName, sample_rate: 
     assert np.sqrt(np.mean(middle**2)) == pytest.approx(LEVEL / np.sqrt(2), rel=0.01)
 
 
-def test_at_24_khz_samples_pass_unchanged() -> None:
+def test_at_24_khz_samples_within_full_scale_pass_unchanged() -> None:
     decoder = decoder_for(Codec("pcm_s16le", 24_000, 1))
     assert decoder.decode(b"\x00\x00\xff\x7f\x00\x80\x00\x40").tolist() == [0.0, 32_767 / 32_768, -1.0, 0.5]
     floats = decoder_for(Codec("pcm_f32le", 24_000, 1))
-    assert floats.decode(np.array([0.25, -1.5], "<f4").tobytes()).tolist() == [0.25, -1.5]
+    assert floats.decode(np.array([0.25, -0.75, -1.5], "<f4").tobytes()).tolist() == [0.25, -0.75, -1.0]
 
 
 def test_stereo_is_the_mean_of_both_channels() -> None:
@@ -91,6 +91,16 @@ def test_samples_that_are_no_numbers_are_refused_and_the_next_packet_is_heard(ba
     with pytest.raises(AudioError, match="finite"):
         decoder.decode(np.array([0.0] * 959 + [bad], "<f4").tobytes())
     assert np.isfinite(decoded(decoder, packets("pcm_f32le", 48_000, 1))).all()
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("sample_rate", [24_000, 48_000])
+def test_samples_far_beyond_full_scale_leave_nothing_in_the_resampler(sample_rate: int, channels: int) -> None:
+    decoder = decoder_for(Codec("pcm_f32le", sample_rate, channels))
+    huge = np.full(sample_rate // 50 * channels, 3e38, "<f4").tobytes()
+    assert np.abs(decoder.decode(huge)).max() < 2.0
+    pcm = decoded(decoder, packets("pcm_f32le", sample_rate, channels))
+    assert np.abs(pcm[HELD_BACK:]).max() == pytest.approx(LEVEL, rel=0.01)
 
 
 def test_no_samples_are_no_error() -> None:

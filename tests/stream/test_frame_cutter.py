@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,3 +58,15 @@ def test_finishing_fills_up_with_silence_and_the_next_frame_begins_where_the_aud
     assert (frame.start, frame.arrived_at) == (0, 2.0)
     np.testing.assert_array_equal(frame.pcm, np.concatenate([tone(700), tone(FRAME_SAMPLES - 700, 0.0)]))
     assert (cutter.position, cutter.wants) == (700, FRAME_SAMPLES)
+
+
+@pytest.mark.parametrize("level", [3e38, -3e38, np.inf, -np.inf, 1.5])
+def test_frames_are_clipped_to_full_scale(level: float) -> None:
+    cutter = FrameCutter()
+    cutter.add(tone(FRAME_SAMPLES, level))
+    whole = cutter.cut(0.0)
+    cutter.add(tone(700, level))
+    part = cutter.finish(0.0)
+    assert part is not None
+    np.testing.assert_array_equal(whole.pcm, tone(FRAME_SAMPLES, np.sign(level)))
+    np.testing.assert_array_equal(part.pcm[:700], tone(700, np.sign(level)))

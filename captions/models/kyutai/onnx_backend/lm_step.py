@@ -44,8 +44,8 @@ class LmStep:
 
     def reset(self, lanes: Sequence[int]) -> None:
         """Bring `lanes` to where the priming step leaves them."""
-        self.rings.kept[list(lanes), :, :, 0, :, 0] = self._start_kept
         self.rings.reset(lanes, heard=1)
+        self.rings.kept[list(lanes), :, :, 0, :, 0] = self._start_kept
         self._last_token[list(lanes)] = self._start_token
 
     def step(self, codes: NDArray[np.int64], lanes: NDArray[np.intp]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

@@ -67,8 +67,14 @@ class Rings:
             self._frequencies = np.exp(halves * np.float32(-np.log(shape.max_period) * 2 / shape.dim))
 
     def reset(self, lanes: Sequence[int], heard: int = 0) -> None:
-        """Let `lanes` have heard the first `heard` places of what they keep, and no more."""
+        """Forget what `lanes` keep, and let them have heard the first `heard` places, which are to be written.
+
+        Masked places are zeroed, too: a mask adds to a score and weighs a value with 0, and neither helps against what
+        is no number.
+        """
         for lane in lanes:
+            used = -(-int(self.heard[lane]) // self.shape.block)
+            self.kept[lane, :, :, :used] = 0.0
             self.heard[lane] = heard
             self._mask[lane] = MASKED
             self._mask[lane, : min(heard, self.shape.context)] = 0

@@ -23,6 +23,7 @@ class Encoder:
         self._mimi = mimi
         self._streaming = mimi.streaming(lanes)
         self._states: list[Any] = list(mimi.get_streaming_state().values())
+        self._caches: list[Any] = [state.kv_cache for state in self._states if hasattr(state, "kv_cache")]
         self.active = torch.ones(lanes, dtype=torch.bool, device=self._states[0].device)
         for state in self._states:
             state.exec_mask = self.active
@@ -35,7 +36,7 @@ class Encoder:
 
     def kept(self) -> list[Tensor]:
         """All tensors that live from step to step."""
-        holders = [*self._states, *(state.kv_cache for state in self._states if hasattr(state, "kv_cache"))]
+        holders = [*self._states, *self._caches]
         return [value for holder in holders for value in vars(holder).values() if isinstance(value, Tensor)]
 
     def close(self) -> None:
@@ -43,8 +44,14 @@ class Encoder:
         self._streaming.close()
 
     def reset(self, chosen: Tensor) -> None:
-        """Forget everything of the lanes where `chosen` [B]. It turns them active, so write to `active` afterwards."""
+        """Forget everything of the lanes where `chosen` [B]. It turns them active, so write to `active` afterwards.
+
+        moshi only masks what its caches held before, and what is no number comes through a mask: as a key, because the
+        mask is added to its score, and as a value, because 0 times it is none.
+        """
         self._mimi.reset_streaming(chosen)
+        for cache in self._caches:
+            cache.cache.masked_fill_(chosen[:, None, None, None], 0.0)
 
     def encode(self, pcm: Tensor) -> Tensor:
         """Codes [B, K] of one frame [B, 1, 1920]; the state of lanes that are not active stays as it was."""

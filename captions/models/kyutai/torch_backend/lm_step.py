@@ -131,7 +131,9 @@ class LmStep:
     ) -> Tensor:
         """Self-attention of x [B, 1, C] over each lane's ring, this step's keys and values included."""
         attention, count, window = self._layers[number].self_attn, len(x), heard.shape[-1]
-        query, key, value = attention.in_projs[0](x).view(count, 3, self._heads, self._head_dim).unbind(1)
+        # A mask does not help against what is no number, so that none may be kept: it would outlive a reset.
+        projected = torch.nan_to_num(attention.in_projs[0](x), nan=0.0, posinf=0.0, neginf=0.0)
+        query, key, value = projected.view(count, 3, self._heads, self._head_dim).unbind(1)
         if turn is not None:
             query, key = _rotate(query, turn), _rotate(key, turn)
         keys, values = self._cache[number]

@@ -9,6 +9,6 @@ from bench.kyutai.oracle import Oracle, onnx_float32, run
 
 def test_every_token_in_a_busy_batch_is_that_of_moshis_own_loop(small_checkpoint: Path) -> None:
     oracle = Oracle(small_checkpoint, backend_of=onnx_float32)
-    run(oracle, 3, start=7)
+    run(oracle, 4, start=7)
     assert oracle.tally.tokens > 500
     assert len(oracle.tally.kinds) > 5

@@ -9,7 +9,7 @@ import pytest
 from bench.kyutai.oracle import Oracle, run
 from captions.models.kyutai.torch_backend.attention import Attention, fused, products
 
-SCHEDULES = 3
+SCHEDULES = 4
 
 
 @pytest.mark.parametrize("attention", [fused, products])
