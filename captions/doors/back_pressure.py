@@ -11,15 +11,18 @@ __all__ = ["BackPressure"]
 class BackPressure:
     """One track's. Say what was `sent`, `taken` and `dealt` with; while `is_full`, wait for `room` before reading on.
 
-    Audio waits in two places: `sent` but not `taken` in by the listener, counted in samples; and pushed to the model
-    but not dealt with, known by two media positions. `hold` and `release` are called when the wait begins and ends.
+    Audio waits in two places: `sent` but not `taken` in by the listener, counted by weight (codec.py), and pushed to
+    the model but not dealt with, known by two media positions. `most_samples`: how much of both may wait, now. `hold`
+    and `release` are called when the wait begins and ends.
     """
 
-    def __init__(self, most_samples: int, hold: Callable[[], object], release: Callable[[], object]) -> None:
+    def __init__(
+        self, most_samples: Callable[[], int], hold: Callable[[], object], release: Callable[[], object]
+    ) -> None:
         self._most_samples = most_samples
         self._hold = hold
         self._release = release
-        self._untaken_samples = 0
+        self._untaken = 0
         self._pushed_to = 0
         self._dealt_to = 0
         self._over = False
@@ -28,18 +31,18 @@ class BackPressure:
     @property
     def pending_samples(self) -> int:
         """Audio that neither the listener nor the model has dealt with yet."""
-        return self._untaken_samples + max(0, self._pushed_to - self._dealt_to)
+        return self._untaken + max(0, self._pushed_to - self._dealt_to)
 
     @property
     def is_full(self) -> bool:
-        return self.pending_samples > self._most_samples and not self._over
+        return self.pending_samples > self._most_samples() and not self._over
 
-    def sent(self, samples: int) -> None:
-        self._untaken_samples += samples
+    def sent(self, weight: int) -> None:
+        self._untaken += weight
 
-    def taken(self, samples: int, pushed_to: int) -> None:
-        """The listener took in so many samples and has pushed frames up to a media position."""
-        self._untaken_samples -= samples
+    def taken(self, weight: int, pushed_to: int) -> None:
+        """The listener took in so much of what was sent and has pushed frames up to a media position."""
+        self._untaken -= weight
         self._pushed_to = pushed_to
         self._progressed.set()
 

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from captions.doors.back_pressure import BackPressure
 from captions.doors.captioner import Captioner, TrackError, TrackNews
+from captions.doors.lead import Lead
 from captions.doors.service import Service
 from captions.engine.engine import TrackSink
 from captions.engine.orders import (
@@ -20,11 +21,14 @@ from captions.engine.orders import (
     TrackMuted,
 )
 from captions.stream.captions import Participant, Segment, Uncaptioned
-from captions.stream.codec import Codec
+from captions.stream.codec import Codec, weight
 from captions.stream.timeline import Packet
-from captions.types import Progress, TrackEvent, samples_in
+from captions.types import SAMPLE_RATE, Progress, TrackEvent, samples_in
 
-__all__ = ["PublishedTrack", "TrackOwner"]
+__all__ = ["HICCUP_S", "PublishedTrack", "TrackOwner"]
+
+HICCUP_S = 1.0
+"""How far a track may be ahead of its time even when the server has its fill of audio that waits."""
 
 _ENDED = "\x00ended"
 """The id of a track's last flush; no client's id begins with NUL."""
@@ -46,7 +50,8 @@ class TrackOwner(Protocol):
 class PublishedTrack:
     """`hear` packets in order, and wait for `room` whenever the track `is_full`; `end` it when no more come.
 
-    A track without a `room` is private to its publisher. `live`: its audio is dropped rather than its sender held back.
+    A track without a `room` is private to its publisher. `live`: its audio is dropped rather than its sender held back,
+    and what comes much faster than it can have been spoken is not even queued.
     Without an `owner` only the room is told. `beside` gets all that the engine says of the track, after the captions
     have had it.
     """
@@ -83,9 +88,13 @@ class PublishedTrack:
             tell=self._tell,
         )
         self._engine = service.engine
-        self._number = self._engine.open(room or name, codec, self, drops=live)
+        source = None if owner is None else id(owner)
+        self._number = self._engine.open(room or name, codec, self, drops=live, source=source)
+        self._most_ahead_s = service.limits.pending_audio_s
+        self._lead = Lead()
+        self._missed_samples = 0
         self._pressure = BackPressure(
-            samples_in(service.limits.pending_audio_s),
+            lambda: samples_in(HICCUP_S if self._engine.has_its_fill else self._most_ahead_s),
             hold=lambda: self._engine.tell(SenderHeld(self._number)),
             release=lambda: self._engine.tell(SenderReleased(self._number)),
         )
@@ -104,11 +113,17 @@ class PublishedTrack:
         """The next packet as it came; passed over while the track is muted or ending."""
         if self._muted or self._ending:
             return
-        taken = self._engine.tell(PacketArrived(self._number, packet))
-        if not taken:
-            self._captioner.missed(self._codec.samples_in(packet.data))
-        elif not self._live:
-            self._pressure.sent(self._codec.samples_in(packet.data))
+        samples = self._codec.samples_in(packet.data)
+        size = weight(samples, len(packet.data))
+        if (self._live and self._is_too_fast(packet)) or not self._engine.tell(PacketArrived(self._number, packet)):
+            self._miss(packet, samples)
+            return
+        if self._live:
+            self._lead.sent(size, packet.arrived_at)
+        else:
+            self._pressure.sent(size)
+        if self._missed_samples:
+            self._tell_missed()
 
     async def room(self) -> None:
         """Wait until the track has room for more audio."""
@@ -142,7 +157,7 @@ class PublishedTrack:
     def heard(self, event: HearingEvent) -> None:
         self._captioner.heard(event)
         if isinstance(event, Taken):
-            self._pressure.taken(event.samples, event.pushed_to)
+            self._pressure.taken(event.weight, event.pushed_to)
         if self._beside is not None:
             self._beside.heard(event)
 
@@ -159,7 +174,26 @@ class PublishedTrack:
             elif self._owner is not None:
                 self._owner.flushed(self, flush_id)
 
+    def _is_too_fast(self, packet: Packet) -> bool:
+        """Whether the track is further ahead of its time than a network that stood still explains."""
+        ahead_s = self._lead.ahead_s(packet.arrived_at)
+        return ahead_s > HICCUP_S and (ahead_s > self._most_ahead_s or self._engine.has_its_fill)
+
+    def _miss(self, packet: Packet, samples: int) -> None:
+        """A packet is not heard. Of numbered ones the listener misses the number, and tells the gap in its place."""
+        self._service.metrics.packets_dropped.labels(reason="too_fast").inc()
+        if packet.seq is None:
+            self._missed_samples += samples
+            if self._missed_samples >= SAMPLE_RATE:
+                self._tell_missed()
+
+    def _tell_missed(self) -> None:
+        if self._missed_samples:
+            self._captioner.missed(self._missed_samples)
+            self._missed_samples = 0
+
     def _close(self) -> None:
+        self._tell_missed()
         self._pressure.end()
         self._captioner.close()
         self._engine.close(self._number)

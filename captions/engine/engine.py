@@ -13,7 +13,16 @@ from typing import Protocol, TypeAlias
 
 from captions.config import Config
 from captions.engine.listener import Listener
-from captions.engine.orders import HearingEvent, Notice, StepReport, StepResults, TrackClosed, TrackOpened, Turn
+from captions.engine.orders import (
+    HearingEvent,
+    Notice,
+    PacketArrived,
+    StepReport,
+    StepResults,
+    TrackClosed,
+    TrackOpened,
+    Turn,
+)
 from captions.engine.runner import Runner
 from captions.metrics import Metrics
 from captions.models.model import Model
@@ -78,7 +87,8 @@ class Engine:
         self._post = post or (lambda _call: None)
         self._finds_loop = post is None
         gate = gate_policy(model, config)
-        pending = max(1, int(config.limits.pending_audio_s * 50))
+        self._most_pending_bytes = config.limits.pending_bytes
+        self._told_bytes = 0
         self._scheduler = Scheduler(lane_policy(model, config))
         self._runner = Runner(model, self._scheduler, self._on_results, clock, most_waiting)
         self._listener = Listener(
@@ -86,7 +96,7 @@ class Engine:
             gate,
             self._on_turn,
             clock,
-            max_pending_packets=pending,
+            most_pending_s=config.limits.pending_audio_s,
             max_notices=most_waiting,
             skips_silence=config.vad.skip_silence,
         )
@@ -100,9 +110,12 @@ class Engine:
 
     def turn(self) -> None:
         """Hear what has come in and run the model on it, here and now: for virtual time, without the two threads."""
-        turn = self._listener.turn()
-        if turn.orders or turn.heard:
-            self._on_turn(turn)
+        going_on = True
+        while going_on:
+            turn = self._listener.turn()
+            if turn.orders or turn.heard:
+                self._on_turn(turn)
+            going_on = self._listener.has_rest
         while self._runner.turn():
             pass
 
@@ -159,21 +172,31 @@ class Engine:
             lanes_in_use=self._scheduler.lanes_in_use,
         )
 
-    def open(self, room: str, codec: Codec, sink: TrackSink, *, drops: bool) -> int:
+    @property
+    def has_its_fill(self) -> bool:
+        """So much audio waits to be heard that only who sends in time may send more."""
+        return self._listener.pending_bytes(self._told_bytes) > self._most_pending_bytes
+
+    def open(self, room: str, codec: Codec, sink: TrackSink, *, drops: bool, source: int | None = None) -> int:
         """A new track; the number it is known by from here on is never given again.
 
-        `drops`: when it has more audio than can be heard its oldest goes, else its sender has to wait.
+        `drops`: when it has more audio than can be heard its oldest goes, else its sender has to wait. `source`: the
+        same for tracks of one connection, None for a track that has one for itself.
         """
         self._next_track += 1
         self._sinks[self._next_track] = sink
         self._idle.clear()
         self._metrics.tracks.set(len(self._sinks))
-        self._listener.tell(TrackOpened(self._next_track, room, codec, drops))
+        opened = TrackOpened(self._next_track, room, codec, drops, -self._next_track if source is None else source)
+        self._listener.tell(opened)
         return self._next_track
 
     def tell(self, notice: Notice) -> bool:
         """False: the listener has no room for this packet, and it will not be heard."""
-        return self._listener.tell(notice)
+        told = self._listener.tell(notice)
+        if told and isinstance(notice, PacketArrived):
+            self._told_bytes += len(notice.packet.data)
+        return told
 
     def close(self, track: int) -> None:
         """Forget a track; what is still said of it is dropped."""

@@ -1,17 +1,27 @@
 """The thread that hears: it turns the packets of all tracks into frames and spurts.
 
-A turn takes what has come in since the last one, in rounds of one frame a track, and runs the detector once a round for
-all tracks. So one track's flood does not keep the others waiting, and a spurt's start stands near the frames around it.
+A turn takes in what has come since the last one, in rounds of one frame a track, and runs the detector once a round for
+many tracks. So a spurt's start stands near the frames around it. Who goes first when there is more than a turn has time
+for:
+
+- A turn ends after `TURN_S` with the round it is in. What is left comes first in the next one, behind new packets.
+- A track's frame is due 80 ms behind the frame before it, or when it arrives, if that is later. What is due goes before
+  what came faster than it was spoken, and this before what is no live audio.
+- Within each of these connections take turns, within a connection its rooms, and within a room its tracks.
+- What a track that drops audio has had waiting for longer than `most_pending_s` is dropped and told as a gap.
+- What is told of a track, a flush or its end, waits until the audio before it was taken in.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from captions.engine.fairness import in_turns
 from captions.engine.mailbox import Mailbox
 from captions.engine.orders import (
     Arrived,
@@ -37,10 +47,17 @@ from captions.engine.orders import (
 )
 from captions.stream.chunk_cutter import CHUNK_SPAN, Chunk
 from captions.stream.ear import Ear, Impairment, Taking
+from captions.types import FRAME_S
 from captions.vad.gate import Gate, GatePolicy, SpurtEnded, SpurtStarted
 from captions.vad.silero import SileroVad
 
-__all__ = ["Listener"]
+__all__ = ["TURN_S", "Listener"]
+
+TURN_S = 0.02
+"""What a turn takes at most, but for the round it is in: nothing is delivered before it ends."""
+
+ROUND_TRACKS = 64
+"""The most tracks of one round: the detector gains little from more at once, and a round cannot be cut short."""
 
 STALL_MARGIN_S = 0.2
 """How much longer than the gate's hangover nothing may come from a track in the middle of a spurt."""
@@ -48,16 +65,22 @@ STALL_MARGIN_S = 0.2
 
 @dataclass(slots=True)
 class ListenedTrack:
-    """The listener's part of a track. `stream` is the detector's; `held`: its sender was told to wait."""
+    """The listener's part of a track. `stream` is the detector's; `held`: its sender was told to wait.
 
+    `due_at`: when its next frame is due. `later`: what was told of it behind audio that is still to be taken in.
+    """
+
+    opened: TrackOpened
     ear: Ear
     gate: Gate
     stream: int
-    drops: bool
     told_impairment: Impairment
+    later: deque[Notice] = field(default_factory=deque)
+    due_at: float = 0.0
     held: bool = False
     pushed_to: int = 0
     told_taken: int = 0
+    told_weight: int = 0
 
 
 class Listener:
@@ -75,7 +98,7 @@ class Listener:
         deliver: Callable[[Turn], None],
         clock: Callable[[], float],
         *,
-        max_pending_packets: int = 1_000,
+        most_pending_s: float = 20.0,
         max_notices: int = 100_000,
         skips_silence: bool = True,
         pause_s: float = 0.01,
@@ -84,12 +107,15 @@ class Listener:
         self._gate_policy = gate
         self._deliver = deliver
         self._clock = clock
-        self._max_pending_packets = max_pending_packets
+        self._most_pending_s = most_pending_s
         self._skips_silence = skips_silence
         self._pause_s = pause_s
         self._stalled_after_s = gate.hangover_s + STALL_MARGIN_S
         self._speaking: set[int] = set()
         self._tracks: dict[int, ListenedTrack] = {}
+        self._sounding: dict[int, ListenedTrack] = {}
+        self._taken_bytes = 0
+        self._left_bytes = 0
         self._inbox: Mailbox[Notice] = Mailbox(max_notices, PacketArrived)
         self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
 
@@ -104,9 +130,18 @@ class Listener:
     def detector_streams(self) -> int:
         return self._vad.streams
 
+    @property
+    def has_rest(self) -> bool:
+        """The latest turn has left audio for the next."""
+        return bool(self._sounding)
+
     def tell(self, notice: Notice) -> bool:
         """False: there was no room for a packet. It will not be heard."""
         return self._inbox.put(notice)
+
+    def pending_bytes(self, told_bytes: int) -> int:
+        """Of packets that wait to be heard, if `told_bytes` were told so far; may be asked from any thread."""
+        return told_bytes - self._taken_bytes + self._left_bytes
 
     def stop(self) -> None:
         self._inbox.close()
@@ -114,45 +149,72 @@ class Listener:
 
     def _run(self) -> None:
         while not self._inbox.is_closed:
-            self._inbox.wait(self._stalled_after_s / 4 if self._speaking else None)
+            if not self._sounding:
+                self._inbox.wait(self._stalled_after_s / 4 if self._speaking else None)
             turn = self.turn()
             if turn.orders or turn.heard:
                 self._deliver(turn)
             self._inbox.rest(self._pause_s)
 
     def turn(self) -> Turn:
-        """Hear everything that has come in since the last turn."""
+        """Hear what has come in since the last turn, as far as there is time."""
         turn = Turn([], [])
-        sounding: dict[int, ListenedTrack] = {}
+        until = self._clock() + TURN_S
         for notice in self._inbox.take():
             if isinstance(notice, PacketArrived):
+                self._taken_bytes += len(notice.packet.data)
                 track = self._tracks.get(notice.track)
-                if track is not None and self._push(track, notice, turn):
-                    sounding[notice.track] = track
-                continue
-            if notice.track in sounding:
-                self._hear({notice.track: sounding.pop(notice.track)}, turn)
-            self._obey(notice, turn)
-        self._hear(sounding, turn)
+                if track is None:
+                    continue
+                if track.later:
+                    track.later.append(notice)
+                else:
+                    self._push(track, notice, turn)
+            else:
+                self._take(notice, turn)
+        self._drop_stale()
+        self._hear(until, turn)
+        self._left_bytes = sum(track.ear.pending_bytes for track in self._sounding.values())
         self._end_stalled(self._clock(), turn)
         return turn
 
-    def _push(self, track: ListenedTrack, arrival: PacketArrived, turn: Turn) -> bool:
-        """Whether there is something to take in."""
-        ear = track.ear
-        sounds = ear.push(arrival.packet)
-        if track.drops:
-            if sounds and ear.pending_packets > self._max_pending_packets:
-                ear.drop_oldest()
-        elif not sounds:
+    def _push(self, track: ListenedTrack, arrival: PacketArrived, turn: Turn) -> None:
+        if track.ear.push(arrival.packet):
+            self._sounding[arrival.track] = track
+        elif not track.opened.drops:
             self._tell_taken(arrival.track, track, turn)
-        return sounds
+
+    def _take(self, notice: Notice, turn: Turn) -> None:
+        """Obey a notice, unless it is to wait for audio."""
+        if isinstance(notice, FlushAsked | AudioEnded | TrackMuted) and notice.track in self._sounding:
+            self._sounding[notice.track].later.append(notice)
+        else:
+            self._obey(notice, turn)
+
+    def _take_later(self, track_id: int, track: ListenedTrack, turn: Turn) -> None:
+        """All audio of a track was taken in: go on with what was told of it behind that, up to more audio."""
+        while track.later and track_id not in self._sounding:
+            notice = track.later.popleft()
+            if isinstance(notice, PacketArrived):
+                self._push(track, notice, turn)
+            else:
+                self._obey(notice, turn)
+        while track.later and isinstance(next_one := track.later[0], PacketArrived):
+            self._push(track, next_one, turn)
+            track.later.popleft()
+
+    def _drop_stale(self) -> None:
+        """Of what an earlier turn has left."""
+        stale_before = self._clock() - self._most_pending_s
+        for track in self._sounding.values():
+            if track.opened.drops:
+                track.ear.drop_before(stale_before)
 
     def _obey(self, notice: Notice, turn: Turn) -> None:
         if isinstance(notice, TrackOpened):
-            ear = Ear(notice.codec, skips_silence=self._skips_silence)
+            ear = Ear(notice.codec, skips_silence=self._skips_silence, counts=not notice.drops)
             self._tracks[notice.track] = ListenedTrack(
-                ear, Gate(self._gate_policy), self._vad.open(), notice.drops, ear.impairment
+                notice, ear, Gate(self._gate_policy), self._vad.open(), ear.impairment
             )
             turn.orders.append(OpenTrack(notice.track, notice.room, notice.drops))
             return
@@ -171,30 +233,59 @@ class Listener:
                 turn.orders.append(FlushTrack(notice.track, notice.id))
             case AudioEnded():
                 if track.ear.end():
-                    self._hear({notice.track: track}, turn)
+                    self._hear_all(notice.track, track, turn)
                 self._finish_frame(notice.track, track, turn)
                 self._end_spurt(notice.track, track, turn)
                 turn.orders.append(FlushTrack(notice.track, notice.id))
             case TrackClosed():
                 self._vad.close(track.stream)
                 del self._tracks[notice.track]
+                self._sounding.pop(notice.track, None)
                 self._speaking.discard(notice.track)
                 turn.orders.append(CloseTrack(notice.track))
 
-    def _hear(self, sounding: dict[int, ListenedTrack], turn: Turn) -> None:
-        """Take in what the tracks have pending, one frame of each in a round, with the detector run once a round."""
-        while sounding:
-            chunks: list[tuple[int, ListenedTrack, tuple[Chunk, ...]]] = []
-            going_on: dict[int, ListenedTrack] = {}
-            for track_id, track in sounding.items():
-                taking = track.ear.take(speaking=track.gate.speaking)
-                self._tell(track_id, track, taking, turn)
-                if taking.chunks:
-                    chunks.append((track_id, track, taking.chunks))
-                if taking.more:
-                    going_on[track_id] = track
-            self._detect(chunks, turn)
-            sounding = going_on
+    def _hear(self, until: float, turn: Turn) -> None:
+        """Take in what is pending, in rounds, until there is none or the turn's time is over."""
+        while self._sounding:
+            tracks = self._next_to_hear(self._clock())
+            for at in range(0, len(tracks), ROUND_TRACKS):
+                self._hear_round(tracks[at : at + ROUND_TRACKS], turn)
+                if self._clock() >= until:
+                    return
+
+    def _next_to_hear(self, now: float) -> list[tuple[int, ListenedTrack]]:
+        """Of whom a frame is to be taken in now, in order; a frame that comes a little early is due."""
+        sounding = self._sounding.items()
+        tracks = [one for one in sounding if one[1].opened.drops and one[1].due_at <= now + FRAME_S]
+        tracks = tracks or [one for one in sounding if one[1].opened.drops] or list(sounding)
+        if len(tracks) <= ROUND_TRACKS:
+            return tracks
+        return in_turns(tracks, lambda one: one[1].opened.source, lambda one: one[1].opened.room)
+
+    def _hear_round(self, tracks: Sequence[tuple[int, ListenedTrack]], turn: Turn) -> None:
+        """Take in a frame of each, and have the detector hear all of them. Who has more goes behind the others."""
+        chunks: list[tuple[int, ListenedTrack, tuple[Chunk, ...]]] = []
+        done: list[tuple[int, ListenedTrack]] = []
+        for track_id, track in tracks:
+            taking = track.ear.take(speaking=track.gate.speaking)
+            self._tell(track_id, track, taking, turn)
+            if taking.chunks:
+                chunks.append((track_id, track, taking.chunks))
+            del self._sounding[track_id]
+            if taking.more:
+                track.due_at = max(track.due_at, track.ear.newest.arrived_at) + FRAME_S
+                self._sounding[track_id] = track
+            elif track.later:
+                done.append((track_id, track))
+        self._detect(chunks, turn)
+        for track_id, track in done:
+            self._take_later(track_id, track, turn)
+
+    def _hear_all(self, track_id: int, track: ListenedTrack, turn: Turn) -> None:
+        """Take in the little that waited for lost packets, however long it takes: no more comes."""
+        self._sounding[track_id] = track
+        while track_id in self._sounding:
+            self._hear_round([(track_id, track)], turn)
 
     def _tell(self, track_id: int, track: ListenedTrack, taking: Taking, turn: Turn) -> None:
         """Tell the runner of a frame, and the track's door of everything else."""
@@ -210,7 +301,7 @@ class Listener:
             turn.orders.append(PushFrame(track_id, taking.frame))
             track.pushed_to = max(track.pushed_to, taking.frame.end)
             self._tell_impaired(track_id, track, turn)
-        if not track.drops:
+        if not track.opened.drops:
             self._tell_taken(track_id, track, turn)
 
     def _tell_impaired(self, track_id: int, track: ListenedTrack, turn: Turn) -> None:
@@ -222,9 +313,10 @@ class Listener:
 
     def _tell_taken(self, track_id: int, track: ListenedTrack, turn: Turn) -> None:
         taken = track.ear.taken_samples
-        if taken > track.told_taken:
-            turn.heard.append((track_id, Taken(taken - track.told_taken, track.pushed_to)))
-            track.told_taken = taken
+        weight = track.ear.taken_weight
+        if weight > track.told_weight:
+            turn.heard.append((track_id, Taken(taken - track.told_taken, weight - track.told_weight, track.pushed_to)))
+            track.told_taken, track.told_weight = taken, weight
 
     def _detect(self, heard: list[tuple[int, ListenedTrack, tuple[Chunk, ...]]], turn: Turn) -> None:
         """The detector's opinion of the first chunk of every track, then of the second, and so on."""
@@ -246,7 +338,8 @@ class Listener:
         """End the spurts of tracks that have stopped sending: muted without telling us, or cut off by the network."""
         for track_id in tuple(self._speaking):
             track = self._tracks[track_id]
-            if not track.held and now - track.ear.newest.arrived_at > self._stalled_after_s:
+            waits = track.held or track_id in self._sounding
+            if not waits and now - track.ear.newest.arrived_at > self._stalled_after_s:
                 self._end_spurt(track_id, track, turn)
 
     def _finish_frame(self, track_id: int, track: ListenedTrack, turn: Turn) -> None:

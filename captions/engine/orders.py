@@ -50,12 +50,16 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class TrackOpened:
-    """A new track. `drops`: when it has more audio than can be heard, its oldest goes; else its sender waits."""
+    """A new track. `drops`: when it has more audio than can be heard, its oldest goes; else its sender waits.
+
+    `source`: the same number for tracks of one connection.
+    """
 
     track: int
     room: str
     codec: Codec
     drops: bool
+    source: int = 0
 
 
 class PacketArrived(Struct, frozen=True, gc=False):
@@ -172,9 +176,13 @@ class BadAudio:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Of a track whose sender waits: packets of `samples` were taken in, and frames up to `pushed_to` handed on."""
+    """Of a track whose sender waits: packets of `samples` were taken in, and frames up to `pushed_to` handed on.
+
+    `weight`: what these packets counted for while they waited, by `codec.weight`.
+    """
 
     samples: int
+    weight: int
     pushed_to: int
 
 

@@ -8,12 +8,19 @@ from typing import Literal, TypeAlias
 from captions.stream.opus import OPUS_CLOCK, samples_in_packet
 from captions.types import SAMPLE_RATE
 
-__all__ = ["AudioError", "Codec", "CodecName"]
+__all__ = ["AudioError", "Codec", "CodecName", "weight"]
 
 CodecName: TypeAlias = Literal["opus", "pcm_s16le", "pcm_f32le"]
 
 _SAMPLE_BYTES = {"pcm_s16le": 2, "pcm_f32le": 4}
 _LOWEST_RATE, _HIGHEST_RATE = 8_000, 48_000
+
+
+_SHORTEST_SAMPLES = SAMPLE_RATE * 5 // 2_000
+"""The shortest packet that Opus has. What is shorter costs as much to handle."""
+
+_BYTES_PER_SAMPLE = 16
+"""The most that PCM takes for a sample at 24 kHz: stereo in float32 at 48 kHz."""
 
 
 class AudioError(Exception):
@@ -55,3 +62,11 @@ class Codec:
     def samples_in(self, packet: bytes) -> int:
         """How long a packet is in samples at 24 kHz, rounded down."""
         return self.ticks_in(packet) * SAMPLE_RATE // self.sample_rate
+
+
+def weight(samples: int, size: int) -> int:
+    """What a packet counts for while it waits, in samples: its length, but no less than it costs in work and memory.
+
+    A flood of packets of one sample each, or of a megabyte that says it lasts 20 ms, is a flood. `size`: in bytes.
+    """
+    return max(samples, size // _BYTES_PER_SAMPLE, _SHORTEST_SAMPLES)

@@ -13,7 +13,7 @@ import numpy as np
 from msgspec import Struct
 
 from captions.stream.chunk_cutter import Chunk, ChunkCutter
-from captions.stream.codec import AudioError, Codec
+from captions.stream.codec import AudioError, Codec, weight
 from captions.stream.decode import decoder_for
 from captions.stream.frame_cutter import FrameCutter
 from captions.stream.sleep import Sleep, SleepState
@@ -52,14 +52,16 @@ class Ear:
     """One track. `push` packets; while there is something to take in, `take` it, a frame at a time.
 
     `speaking` is what the speech gate says: in the middle of a spurt a track does not fall asleep. `newest` is the
-    packet taken in last; `taken_samples` counts what all packets taken in held, whatever became of them.
+    packet taken in last; `taken_samples` counts what all packets taken in held, whatever became of them, and
+    `taken_weight` what they counted for while they waited; without `counts` neither is counted.
     """
 
-    def __init__(self, codec: Codec, *, skips_silence: bool = True) -> None:
+    def __init__(self, codec: Codec, *, skips_silence: bool = True, counts: bool = True) -> None:
         self.newest = Packet(b"", 0.0)
         self._timeline = Timeline(codec.sample_rate, codec.ticks_in)
         self._decoder = decoder_for(codec)
         self._skips_silence = skips_silence
+        self._counts = counts
         self._sleep = Sleep(allowed=skips_silence)
         self._frames = FrameCutter()
         self._chunks = ChunkCutter()
@@ -70,6 +72,7 @@ class Ear:
         self._gaps: list[Gap] = []
         self._concealed = 0
         self._taken = 0
+        self._taken_weight = 0
 
     @property
     def position(self) -> int:
@@ -81,9 +84,13 @@ class Ear:
         return self._taken + self._timeline.refused_samples
 
     @property
-    def pending_packets(self) -> int:
-        """Packets that were pushed and not taken in yet."""
-        return self._timeline.pending
+    def taken_weight(self) -> int:
+        return self._taken_weight + self._timeline.refused_weight
+
+    @property
+    def pending_bytes(self) -> int:
+        """Of packets that were pushed and not taken in yet."""
+        return self._timeline.pending_bytes
 
     @property
     def impairment(self) -> Impairment:
@@ -99,6 +106,11 @@ class Ear:
         self._timeline.give_up_waiting()
         return self._wakes()
 
+    def drop_before(self, moment: float) -> None:
+        """Give up all that arrived before a moment and was not taken in yet."""
+        while (arrived_at := self._timeline.oldest_at) is not None and arrived_at < moment:
+            self.drop_oldest()
+
     def drop_oldest(self) -> None:
         """Give up the packet that has waited longest, and the frame under way with it: a gap."""
         item = self._sleep.drop() if self._sleep.state is _WAKING else self._pop_oldest()
@@ -106,7 +118,10 @@ class Ear:
             return
         under_way = self._frames.position > self._frames.audio_from and item.start == self._decoded_to
         end = item.start + item.samples
-        self._gaps.append(Gap(self._frames.audio_from if under_way else item.start, end, "overload"))
+        start = self._frames.audio_from if under_way else item.start
+        if self._gaps and self._gaps[-1].end == start and self._gaps[-1].reason == "overload":
+            start = self._gaps.pop().start
+        self._gaps.append(Gap(start, end, "overload"))
         self._jump(end)
 
     def take(self, *, speaking: bool) -> Taking:
@@ -142,8 +157,13 @@ class Ear:
     def _pop_oldest(self) -> PlacedPacket | Lost | Unsent | None:
         item = self._timeline.drop_oldest()
         if isinstance(item, PlacedPacket):
-            self._taken += item.samples
+            self._count(item)
         return item
+
+    def _count(self, placed: PlacedPacket) -> None:
+        if self._counts:
+            self._taken += placed.samples
+            self._taken_weight += weight(placed.samples, len(placed.packet.data))
 
     def _wakes(self) -> bool:
         """Whether the track is awake or wakes up now; what has come is kept undecoded until it does."""
@@ -159,7 +179,7 @@ class Ear:
 
     def _keep(self, placed: PlacedPacket) -> None:
         packet = self.newest = placed.packet
-        self._taken += placed.samples
+        self._count(placed)
         self._sleep.keep(placed, self._decoder.surely_silent(packet.data, packet.level))
 
     def _falls_asleep(self, placed: PlacedPacket, speaking: bool) -> bool:
@@ -179,7 +199,7 @@ class Ear:
                 case PlacedPacket() as placed if self._sleep.state is _ASLEEP:
                     self._keep(placed)
                 case PlacedPacket() as placed:
-                    self._taken += placed.samples
+                    self._count(placed)
                     self.newest = placed.packet
                     if not self._falls_asleep(placed, speaking):
                         self._decode(placed)

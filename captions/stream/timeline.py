@@ -21,6 +21,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from captions.stream.codec import weight
 from captions.types import SAMPLE_RATE, samples_in
 
 __all__ = ["Lost", "Packet", "PlacedPacket", "Timeline", "TimelineItem", "Unsent"]
@@ -80,7 +81,8 @@ class Timeline:
     """One track. `push` packets as they come, `pop` until None. Late and repeated packets are dropped and counted.
 
     `clock_rate` is that of the timestamps, and `ticks_of` gives a packet's length by it: the clock is kept in these, so
-    that no rounding adds up.
+    that no rounding adds up. `refused_samples` and `refused_weight` count what was late or repeated, and
+    `pending_bytes` what was pushed and not popped yet.
     """
 
     def __init__(self, clock_rate: int, ticks_of: Callable[[bytes], int]) -> None:
@@ -98,6 +100,8 @@ class Timeline:
         self.late = 0
         self.repeated = 0
         self.refused_samples = 0
+        self.refused_weight = 0
+        self.pending_bytes = 0
 
     @property
     def position(self) -> int:
@@ -109,7 +113,18 @@ class Timeline:
         """Packets not popped yet."""
         return len(self._early) + len(self._unordered) + len(self._ready)
 
+    @property
+    def oldest_at(self) -> float | None:
+        """When the packet arrived that would be dropped next; None if there is none."""
+        for item in self._ready:
+            if isinstance(item, PlacedPacket):
+                return item.packet.arrived_at
+        if self._unordered:
+            return self._unordered[0].arrived_at
+        return self._early[min(self._early)].arrived_at if self._early else None
+
     def push(self, packet: Packet) -> None:
+        self.pending_bytes += len(packet.data)
         if packet.seq is None:
             self._unordered.append(packet)
             return
@@ -132,7 +147,10 @@ class Timeline:
         else:
             self._early[seq] = packet
             return
-        self.refused_samples += self._samples(self._ticks_of(packet.data))
+        samples = self._samples(self._ticks_of(packet.data))
+        self.refused_samples += samples
+        self.refused_weight += weight(samples, len(packet.data))
+        self.pending_bytes -= len(packet.data)
 
     def pop(self) -> TimelineItem | None:
         """The next stretch of the track, in order; None until more packets come."""
@@ -145,7 +163,12 @@ class Timeline:
                     self._place(self._early.pop(seq), seq - self._next_seq)
                     self._placed.append(seq)
                     self._next_seq = seq + 1
-        return self._ready.popleft() if self._ready else None
+        if not self._ready:
+            return None
+        item = self._ready.popleft()
+        if isinstance(item, PlacedPacket):
+            self.pending_bytes -= len(item.packet.data)
+        return item
 
     def drop_oldest(self) -> TimelineItem | None:
         """Give up what would be popped next, even if something before it may still come."""

@@ -14,7 +14,9 @@ class Sender:
 
     def __init__(self) -> None:
         self.told: list[str] = []
-        self.pressure = BackPressure(MOST, lambda: self.told.append("hold"), lambda: self.told.append("release"))
+        self.pressure = BackPressure(
+            lambda: MOST, lambda: self.told.append("hold"), lambda: self.told.append("release")
+        )
 
     async def waits(self) -> asyncio.Task[None]:
         """A wait for room that has begun."""

@@ -75,9 +75,11 @@ class Wall:
 class Stage:
     """A service whose engine takes its turns by hand."""
 
-    def __init__(self, *, pending_audio_s: float = 20.0, most_waiting: int = 1_000) -> None:
-        config = Config(limits=LimitsConfig(pending_audio_s=pending_audio_s))
-        metrics = Metrics()
+    def __init__(
+        self, *, pending_audio_s: float = 20.0, pending_bytes: int = 64 << 20, most_waiting: int = 1_000
+    ) -> None:
+        config = Config(limits=LimitsConfig(pending_audio_s=pending_audio_s, pending_bytes=pending_bytes))
+        metrics = self.metrics = Metrics()
         self.engine = Engine(
             ScriptedModel(lanes=1, delay_frames=2),
             config,
@@ -94,17 +96,31 @@ class Stage:
         self.owner = Owner()
         self.beside = Beside()
 
-    def publish(self, *, room: str | None = "daily", live: bool = True) -> PublishedTrack:
+    def publish(
+        self,
+        *,
+        room: str | None = "daily",
+        live: bool = True,
+        codec: Codec = Codec("pcm_f32le", SAMPLE_RATE),  # noqa: B008 -- it is frozen
+    ) -> PublishedTrack:
         return PublishedTrack(
             self.service,
             self.owner,
             room=room,
             name="ada",
             participant=Participant("ada"),
-            codec=Codec("pcm_f32le", SAMPLE_RATE),
+            codec=codec,
             live=live,
             beside=self.beside,
         )
+
+    def gaps(self) -> list[GapNotice]:
+        return [news for news in self.owner.told if isinstance(news, GapNotice)]
+
+    def refused(self) -> float:
+        """Packets that came too fast."""
+        samples = self.metrics.registry.get_sample_value
+        return samples("captions_packets_dropped_total", {"reason": "too_fast"}) or 0.0
 
     def hear(self, track: PublishedTrack, frames: Sequence[Pcm]) -> None:
         for frame in frames:
@@ -204,6 +220,81 @@ def test_a_live_track_is_never_full() -> None:
 def test_audio_that_the_listener_has_no_room_for_is_told_as_a_gap(live: bool) -> None:
     stage = Stage(most_waiting=2)
     track = stage.publish(live=live)
-    for frame in silence(2):
+    for frame in silence(15):
         track.hear(Packet(pcm_f32le(frame), 0.0))
-    assert stage.owner.told == [GapNotice("ada", 0.0, 0.08, "overload")]
+    assert stage.owner.told == [GapNotice("ada", 0.0, 1.04, "overload")], "a second at once"
+    stage.engine.turn()
+    track.hear(Packet(pcm_f32le(silence(1)[0]), 0.0))
+    assert stage.owner.told[1:] == [GapNotice("ada", 1.04, 1.12, "overload")], "the rest before anything is heard"
+
+
+def frame_packet(at: float, seq: int | None = None) -> Packet:
+    """80 ms that came at a moment."""
+    return Packet(pcm_f32le(silence(1)[0] + 0.5), at, None, seq, None if seq is None else seq * FRAME_SAMPLES)
+
+
+def test_what_is_further_ahead_of_its_time_than_it_may_be_is_not_queued_and_told() -> None:
+    stage = Stage(pending_audio_s=2.0)
+    track = stage.publish()
+    for _ in range(100):
+        track.hear(frame_packet(50.0))
+    assert 2.0 <= (100 - stage.refused()) * 0.08 <= 2.2
+    stage.engine.turn()
+    track.hear(frame_packet(60.0))
+    assert sum(gap.end - gap.start for gap in stage.gaps()) == pytest.approx(stage.refused() * 0.08)
+    assert {gap.reason for gap in stage.gaps()} == {"overload"}
+
+
+def test_who_sends_in_time_may_have_a_clock_that_is_a_little_fast() -> None:
+    stage = Stage(pending_audio_s=2.0)
+    track = stage.publish()
+    for number in range(1_000):
+        track.hear(frame_packet(50.0 + number * 0.08 / 1.04))
+        stage.engine.turn()
+    assert stage.refused() == 0
+
+
+@pytest.mark.parametrize("size", [4, 1 << 20])
+def test_packets_that_hold_next_to_nothing_or_far_too_much_count_all_the_same(size: int) -> None:
+    """One sample each, or a megabyte that says it is 20 ms of Opus."""
+    stage = Stage(pending_audio_s=2.0, most_waiting=1_000_000)
+    track = stage.publish(codec=Codec("pcm_f32le") if size == 4 else Codec("opus"))
+    for _ in range(10_000):
+        track.hear(Packet(b"\x08" * size, 50.0))
+    assert 10_000 - stage.refused() <= (2.0 / 0.0025 + 1) * 1.05
+
+
+def test_a_numbered_packet_that_is_refused_is_missed_by_its_number() -> None:
+    stage = Stage(pending_audio_s=2.0)
+    track = stage.publish()
+    for number in range(100):
+        track.hear(frame_packet(50.0, number))
+    track.hear(frame_packet(60.0, 100))
+    for number in range(101, 105):
+        track.hear(frame_packet(60.0, number))
+    stage.engine.turn()
+    gaps = stage.gaps()
+    assert [gap.reason for gap in gaps] == ["loss"]
+    assert gaps[0].end == pytest.approx(8.0)
+    assert gaps[0].end - gaps[0].start == pytest.approx(stage.refused() * 0.08)
+
+
+def test_past_the_bound_on_all_that_waits_each_may_be_a_second_ahead() -> None:
+    stage = Stage(pending_bytes=1)
+    track = stage.publish()
+    for _ in range(100):
+        track.hear(frame_packet(50.0))
+    assert 1.0 <= (100 - stage.refused()) * 0.08 <= 1.2
+
+
+def test_of_a_track_whose_sender_waits_packets_of_a_sample_fill_it_up_too() -> None:
+    stage = Stage(pending_audio_s=2.0)
+    track = stage.publish(live=False)
+    one = Packet(pcm_f32le(silence(1)[0][:1]), 50.0)
+    heard = 0
+    while not track.is_full:
+        track.hear(one)
+        heard += 1
+    assert heard == 2.0 / 0.0025 + 1
+    stage.engine.turn()
+    assert track.is_full is False

@@ -387,15 +387,16 @@ async def test_a_track_opened_after_another_hears_nothing_of_it() -> None:
 # What is more than can be heard
 
 
-async def test_a_live_track_keeps_as_many_packets_as_hold_the_configured_seconds() -> None:
-    bench = Bench(config=Config(limits=LimitsConfig(pending_audio_s=0.1)))
+async def test_what_a_live_track_has_had_waiting_for_longer_than_configured_is_dropped() -> None:
+    bench = Bench(config=Config(limits=LimitsConfig(pending_audio_s=0.1)), by_hand=True)
     sink = Sink()
     track = bench.open(sink)
+    bench.engine.turn()
     bench.speak(track, saying(11, 12, 13))
-    bench.engine.start()
-    await until(lambda: len(sink.of(Arrived)) == 5)
-    await bench.engine.stop()
-    assert sink.of(Gap) == [Gap(n * FRAME_SAMPLES, (n + 1) * FRAME_SAMPLES, "overload") for n in range(4)]
+    bench.clock.now += 0.2
+    bench.engine.turn()
+    assert sink.of(Gap) == [Gap(0, 9 * FRAME_SAMPLES, "overload")]
+    assert sink.of(Arrived) == []
 
 
 @pytest.mark.parametrize(("skips", "heard"), [(True, 6), (False, 30)])
@@ -430,6 +431,17 @@ async def test_audio_for_which_the_listener_has_no_room_is_refused_and_nothing_e
     assert bench.engine.tell(packet)
     bench.engine.turn()
     assert len(sink.of(Arrived)) == 1
+
+
+async def test_the_engine_has_its_fill_while_more_bytes_wait_than_configured() -> None:
+    bench = Bench(config=Config(limits=LimitsConfig(pending_bytes=3 * 4 * FRAME_SAMPLES)), by_hand=True)
+    track = bench.open(Sink())
+    fills = []
+    for frames in (3, 1):
+        bench.speak(track, silence(frames))
+        fills.append(bench.engine.has_its_fill)
+    bench.engine.turn()
+    assert [*fills, bench.engine.has_its_fill] == [False, True, False]
 
 
 async def test_a_census_counts_what_each_part_holds() -> None:
