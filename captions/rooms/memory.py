@@ -84,7 +84,8 @@ class MemoryRooms:
     async def transcript(self, name: str) -> Transcript | None:
         if not self._config.transcript_segments:
             return None
-        return self._transcripts.get(name) or Transcript(0)
+        kept = self._transcripts.get(name)
+        return kept.copy() if kept is not None else Transcript(0)
 
     def forget_idle(self, now: float) -> None:
         idle = [

@@ -71,7 +71,7 @@ class Rooms(Protocol):
     def leave(self, name: str, watcher: Watcher) -> None: ...
 
     async def transcript(self, name: str) -> Transcript | None:
-        """What was said in the room as far as it is kept; None if the configuration keeps nothing.
+        """What was said in the room as far as it is kept, the caller's own; None if the configuration keeps nothing.
 
         Raises:
             RoomsAway: they cannot be asked for now.

@@ -37,6 +37,13 @@ class Transcript:
         """How many captions there were before those that are kept."""
         return max(0, self._count - self._limit)
 
+    def copy(self) -> Transcript:
+        """What is kept by now, to be read on another thread."""
+        copied = Transcript(self._limit)
+        copied._newest, copied._packs = self._newest.copy(), self._packs.copy()
+        copied._count, copied._origin_at = self._count, self._origin_at
+        return copied
+
     def add(self, caption: Caption, payload: str) -> None:
         """A revision; `payload` is its JSON."""
         if not self._limit or (isinstance(caption, Segment) and not caption.words):

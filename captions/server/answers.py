@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ __all__ = ["Answers", "LetIn"]
 _NO_KEY = "a key or token that is good for this is needed: Authorization: Bearer KEY, or ?key=KEY"
 """Said to whoever may not, for whatever reason: who is told which, learns what others may."""
 
+_MOST_TRANSCRIPTS_WANTED = 20
+"""So that the last of them waits for about a second."""
+
 
 @dataclass(frozen=True, slots=True)
 class LetIn:
@@ -42,6 +46,8 @@ class Answers:
         self._admission = admission
         self._fullness = fullness
         self._pages = Pages()
+        self._one_transcript = asyncio.Semaphore(1)
+        self._transcripts_wanted = 0
         self.read_again(config)
 
     def read_again(self, config: Config) -> None:
@@ -93,13 +99,21 @@ class Answers:
         return grant
 
     async def _transcript(self, found: Match, query: Query) -> Page:
+        """Made on a thread, one at a time: a whole one takes tens of milliseconds, in which no word would go out."""
+        if self._transcripts_wanted >= _MOST_TRANSCRIPTS_WANTED:
+            return text(503, "too many transcripts are asked for: try again")
+        self._transcripts_wanted += 1
         try:
-            kept = await self._service.rooms.transcript(found.parts["room"])
+            async with self._one_transcript:
+                kept = await self._service.rooms.transcript(found.parts["room"])
+                if kept is None:
+                    return text(404, "this server keeps no transcripts: rooms.transcript_segments")
+                form, lang = found.parts["form"], query.get("lang", "en")
+                return await asyncio.to_thread(transcript, kept, form, lang) or text(404, "not found")
         except RoomsAway as error:
             return text(503, f"try again: {error}")
-        if kept is None:
-            return text(404, "this server keeps no transcripts: rooms.transcript_segments")
-        return transcript(kept, found.parts["form"], query.get("lang", "en")) or text(404, "not found")
+        finally:
+            self._transcripts_wanted -= 1
 
     def _plain(self, found: Match, query: Query) -> Page | None:
         """What plain HTTP gets; None lets a WebSocket through."""

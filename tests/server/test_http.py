@@ -14,6 +14,8 @@ from websockets.exceptions import InvalidStatus
 from captions.config import load
 from captions.doors.native.messages import Error, Ping, Pong, Segment
 from captions.models.scripted import ScriptedModel
+from captions.rooms.transcripts import Transcript
+from captions.server.pages import Page, text
 from captions.server.server import Server
 from tests.server.harness import PATIENCE_S, Served, serving, started, until
 from tests.speech import saying
@@ -147,3 +149,33 @@ async def test_an_address_that_is_none_costs_no_traceback(caplog: pytest.LogCapt
     async with serving() as served:
         assert (await served.get("//["))[0] == 400
         assert [record for record in caplog.records if record.exc_info] == []
+
+
+async def test_transcripts_are_made_beside_the_loop_and_not_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, begun = threading.Event(), []
+
+    def slow(of: Transcript, form: str, lang: str) -> Page:
+        begun.append(form)
+        opened.wait(PATIENCE_S)
+        return text(200, lang)
+
+    monkeypatch.setattr("captions.server.answers.transcript", slow)
+    async with serving() as served:
+        asking = [asyncio.create_task(served.get("/v1/rooms/daily/transcript.vtt?lang=fr")) for _ in range(21)]
+        await until(lambda: any(task.done() for task in asking) and bool(begun))
+        assert await served.get("/healthz") == (200, "ok")
+        opened.set()
+        answers = await asyncio.gather(*asking)
+        assert sorted(status for status, _ in answers) == [200] * 20 + [503]
+        assert await served.get("/v1/rooms/daily/transcript.vtt?lang=fr") == (200, "fr")
+
+
+async def test_a_transcript_is_of_the_moment_it_was_asked_for() -> None:
+    async with serving() as served, served.talker() as client:
+        await client.say("t1", saying(1, 2))
+        kept = await served.server.rooms.transcript("daily")
+        await client.say("t2", saying(3))
+        now = await served.server.rooms.transcript("daily")
+        assert kept is not None
+        assert now is not None
+        assert [len(transcript.captions()) for transcript in (kept, now)] == [1, 2]
