@@ -194,7 +194,7 @@ class LimitsConfig(_Section, frozen=True):
     outbox_bytes: Count = 4 << 20
     waiting_bytes: Count = 64 << 20
     answer_bytes: Count = 16 << 20
-    resume_s: Seconds = 30.0
+    resume_s: Seconds = 20.0
 
 
 class RoomsConfig(_Section, frozen=True):

@@ -33,7 +33,7 @@ from captions.server.connection import Connection, headers_of, path_of, query_of
 from captions.server.connections import Connections
 from captions.server.doorstep import Doorstep
 from captions.server.fullness import Fullness
-from captions.server.memory import give_memory_back
+from captions.server.memory import Ebb, give_memory_back
 from captions.server.pages import Page, text
 from captions.server.tls import Certificate
 from captions.server.unread_answers import UnreadAnswers
@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 _MOST_QUEUED_FRAMES = 128
 """Frames read ahead of a connection's handler: an SFU's socket carries a burst of every track's packets each 20 ms."""
 _GOING_AWAY = 1001
-_HOUSEKEEPING_S = 10.0
+_HOUSEKEEPING_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,14 +224,12 @@ class Server:
         return None
 
     async def _keep_house(self) -> None:
-        opened = 0
+        ebb = Ebb()
         while True:
             await asyncio.sleep(_HOUSEKEEPING_S)
             self.rooms.forget_idle(self._clock())
-            rushed = self._engine.tracks_opened > opened and not self._engine.tracks
-            if self._unread.has_filled() or rushed:
-                opened = self._engine.tracks_opened
-                give_memory_back()
+            if ebb.is_over(self._engine.tracks, self._engine.tracks_opened) or self._unread.has_filled():
+                await asyncio.to_thread(give_memory_back)
 
 
 def _select_subprotocol(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
