@@ -22,7 +22,7 @@ from bench.virtual.pipeline import Pipeline
 from captions.cli.audio_file import blocks
 from captions.cli.tally import plain
 from captions.config import Config
-from captions.models.moonshine import MoonshineModel
+from captions.models.moonshine.model import MoonshineModel
 from captions.stream.codec import Codec
 from captions.stream.timeline import Packet
 from captions.types import SAMPLE_RATE, Pcm

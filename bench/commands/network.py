@@ -20,7 +20,7 @@ from captions.cli.audio_file import blocks
 from captions.cli.demo import TWO_CITIES, clip
 from captions.cli.tally import plain
 from captions.config import Config
-from captions.models.moonshine import MoonshineModel
+from captions.models.moonshine.model import MoonshineModel
 from captions.stream.codec import Codec
 from captions.stream.opus import OPUS_CLOCK, OpusEncoder
 from captions.stream.timeline import Packet

@@ -79,7 +79,7 @@ def load(config: ModelConfig) -> Model:
 
 def _load_moonshine(lanes: int) -> Model:
     """Moonshine, which reads each lane's utterance now and then; a reading that is late is skipped."""
-    from captions.models.moonshine import MoonshineModel
+    from captions.models.moonshine.model import MoonshineModel
 
     if lanes:
         return MoonshineModel(lanes)

@@ -1,8 +1,7 @@
 """Silero's voice detector, one call for all tracks that have a chunk.
 
 The model (MIT, https://github.com/snakers4/silero-vad, v6) hears 16 kHz: 64 samples of context and 512 new ones in, a
-probability out, and a recurrent state [2, B, 128] carried from chunk to chunk. This is the only module that imports
-onnxruntime.
+probability out, and a recurrent state [2, B, 128] carried from chunk to chunk.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import pytest
 from captions.__main__ import main
 from captions.cli.audio_file import blocks, duration_s
 from captions.cli.errors import CommandError
-from captions.models.agreement import spoken
+from captions.models.moonshine.words import spoken
 from captions.types import SAMPLE_RATE, Pcm
 from tests.server.harness import Served, serving
 from tests.speech import dickens, saying

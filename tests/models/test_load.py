@@ -10,7 +10,7 @@ from captions.models import load as loading
 from captions.models.kyutai.onnx_backend.backend import OnnxBackend
 from captions.models.load import DIGITS, KYUTAI, load, resolve
 from captions.models.model import ModelError
-from captions.models.moonshine import MoonshineModel
+from captions.models.moonshine.model import MoonshineModel
 
 
 @pytest.fixture

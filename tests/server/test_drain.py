@@ -14,7 +14,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from captions.doors.native.messages import Audio, Ping, Pong, Stopped
-from captions.models.agreement import spoken
+from captions.models.moonshine.words import spoken
 from tests.server.harness import PATIENCE_S, Talker, final_text, pcm_f32le, started
 from tests.speech import dickens
 

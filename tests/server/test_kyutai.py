@@ -16,7 +16,7 @@ from websockets.exceptions import InvalidStatus
 from captions.cli.audio_file import blocks
 from captions.cli.demo import clip
 from captions.config import Config, KeysConfig, LimitsConfig, ServerConfig
-from captions.models.moonshine import MoonshineModel
+from captions.models.moonshine.model import MoonshineModel
 from captions.models.scripted import ScriptedModel
 from captions.server.server import Server
 from captions.types import FRAME_SAMPLES, SAMPLE_RATE, Pcm

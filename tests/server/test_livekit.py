@@ -15,7 +15,7 @@ from captions.cli.demo import clip
 from captions.client import watch
 from captions.config import Config, ServerConfig
 from captions.doors.native.messages import Segment
-from captions.models.moonshine import MoonshineModel
+from captions.models.moonshine.model import MoonshineModel
 from captions.server.server import Server
 
 

@@ -14,7 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
-from captions.models.moonshine import MoonshineModel
+from captions.models.moonshine.model import MoonshineModel
 from captions.types import SAMPLE_RATE, Pcm
 from tests.server.harness import PATIENCE_S, serving
 from tests.speech import dickens, saying, silence

@@ -12,7 +12,7 @@ from captions.cli.demo import clip
 from captions.client import Client
 from captions.config import Config, LimitsConfig, ServerConfig
 from captions.doors.native.messages import Error, GapNotice, Ready, Resume, Segment, ServerMessage, Started, Stopped
-from captions.models.moonshine import MoonshineModel
+from captions.models.moonshine.model import MoonshineModel
 from captions.server.server import Server
 from captions.types import SAMPLE_RATE
 from tests.server.harness import serving, started

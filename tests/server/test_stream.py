@@ -34,8 +34,8 @@ from captions.doors.native.messages import (
     Started,
     Unmute,
 )
-from captions.models.agreement import spoken
-from captions.models.moonshine import MoonshineModel
+from captions.models.moonshine.model import MoonshineModel
+from captions.models.moonshine.words import spoken
 from captions.models.scripted import ScriptedModel
 from captions.stream.opus import OPUS_CLOCK, OpusEncoder
 from tests.server.harness import final_text, finals, pcm_f32le, serving, started

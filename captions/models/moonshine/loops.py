@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from captions.models.agreement import spoken
+from captions.models.moonshine.words import spoken
 
 __all__ = ["without_loop"]
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from captions.models.agreement import spoken
 from captions.models.model import Batch, LaneEvent, LaneTentative, LaneWord
-from captions.models.moonshine import MoonshineModel
+from captions.models.moonshine.model import MoonshineModel
+from captions.models.moonshine.words import spoken
 from captions.types import FRAME_SAMPLES, Pcm, samples_in
 from tests.speech import SILENCE, dickens
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captions.models.loops import without_loop
+from captions.models.moonshine.loops import without_loop
 
 LOOPS = {
     "You are the one who is the one who is the one who is the one who is the": "You are the one who is",

@@ -1,0 +1,137 @@
+"""When a word of a growing utterance is committed: once enough of the evidence for it has come together. Pure Python.
+
+Each reading of the utterance has to begin with the committed words, so they never change; what follows them may. Local
+agreement (Liu, Spanakis and Niehues, Interspeech 2020; Macháček, Dabre and Bojar, IJCNLP-AACL 2023) commits what two
+readings share. Here a word has to gather evidence instead: the margins by which the decoder preferred it, summed over
+the readings in a row in which it stood at its place. A word that the decoder is sure of needs one reading, a doubtful
+one several. docs/benchmarks.md has the curve behind the numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from captions.models.moonshine.words import HeardWord, Reading, spoken
+
+__all__ = ["Commitment", "Update"]
+
+EDGE_WORDS = 2
+"""The last words of a reading lie at the edge of the audio, where the model guesses. They gather no evidence."""
+ENOUGH = 4.0
+ENOUGH_AT_A_PAUSE = 3.0
+ENOUGH_TO_SHOW = 1.5
+A_READING = 0.3
+"""What having been read again is worth in itself."""
+DULL = 0.3
+"""What the evidence of a doubtful reading is worth."""
+FAR_FROM_EDGE = 4
+"""A word with so many words behind it, and read twice, is committed whatever the evidence: people wait for it."""
+SURE_END = 1.0
+"""A reading that ends with less margin is doubtful: most often the model repeats itself."""
+MOST_AT_ONCE = 2
+MOST_WORDS_PER_S = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What one reading came to: `committed` words are new and final, `shown` ones follow them and may change.
+
+    `hidden` ones come last and are not fit to be shown.
+    """
+
+    committed: tuple[HeardWord, ...]
+    shown: tuple[HeardWord, ...]
+    hidden: tuple[HeardWord, ...]
+
+
+class Commitment:
+    """One utterance. Read it so that the reading begins with `tokens`, `update` with it; `close` with the last one,
+    or `settle` if there is nothing to read."""
+
+    def __init__(self) -> None:
+        self._committed: list[HeardWord] = []
+        self._open: tuple[HeardWord, ...] = ()
+        self._evidence: list[float] = []
+
+    @property
+    def words(self) -> int:
+        """How many words are committed."""
+        return len(self._committed)
+
+    @property
+    def is_settled(self) -> bool:
+        """The last reading had no word that was not committed."""
+        return not self._open
+
+    @property
+    def tokens(self) -> tuple[int, ...]:
+        """What the next reading has to begin with. The last word's punctuation is left open: speech may go on."""
+        if not self._committed:
+            return ()
+        *before, last = self._committed
+        whole = tuple(token for word in before for token in word.tokens)
+        return whole + last.tokens[: len(last.tokens) - last.marks]
+
+    @property
+    def draft(self) -> tuple[int, ...]:
+        """What is likely to follow `tokens`: the last reading."""
+        if not self._open:
+            return ()
+        return tuple(token for word in self._open for token in word.tokens)
+
+    def update(self, reading: Reading, paused: bool, fresh_s: float) -> Update:
+        """A reading. `paused`: nobody has spoken for a moment; `fresh_s`: speech since the last reading, in seconds."""
+        behind = reading.words[self.words :]
+        agreed = self._agreed(behind)
+        doubtful = reading.end_margin < SURE_END or len(behind) > self._most(fresh_s)
+        edge = 0 if paused else EDGE_WORDS
+        evidence = self._gathered(behind, agreed, doubtful, edge)
+        enough = ENOUGH_AT_A_PAUSE if paused else ENOUGH
+        committed = 0
+        for place, found in enumerate(evidence):
+            words_behind = len(behind) - 1 - place
+            is_far = words_behind >= FAR_FROM_EDGE and place < agreed and not doubtful
+            if not is_far and (words_behind < edge or found < enough):
+                break
+            committed += 1
+        self._committed += behind[:committed]
+        self._open, self._evidence = behind[committed:], evidence[committed:]
+        shown = next((n for n, found in enumerate(self._evidence) if found < ENOUGH_TO_SHOW), len(self._open))
+        return Update(behind[:committed], self._open[:shown], self._open[shown:])
+
+    def close(self, reading: Reading, fresh_s: float) -> tuple[HeardWord, ...]:
+        """The last reading: all its words behind the committed ones, but for more than can have been said."""
+        self._open = reading.words[self.words :][: self._most(fresh_s)]
+        return self.settle()
+
+    def settle(self) -> tuple[HeardWord, ...]:
+        """Nothing was said since the last reading: its words are final."""
+        settled, self._open, self._evidence = self._open, (), []
+        self._committed += settled
+        return settled
+
+    def forget(self, words: int) -> None:
+        """The audio of the first committed `words` is no longer part of the utterance."""
+        del self._committed[:words]
+
+    def _agreed(self, behind: Sequence[HeardWord]) -> int:
+        """How many words stand where they stood in the reading before."""
+        for place, (before, now) in enumerate(zip(self._open, behind, strict=False)):
+            if spoken(before.text) != spoken(now.text):
+                return place
+        return min(len(self._open), len(behind))
+
+    def _most(self, fresh_s: float) -> int:
+        """The most words that can be open now: those of the last reading, and what can have been said since."""
+        return len(self._open) + int(MOST_AT_ONCE + fresh_s * MOST_WORDS_PER_S)
+
+    def _gathered(self, behind: Sequence[HeardWord], agreed: int, doubtful: bool, edge: int) -> list[float]:
+        """The evidence for each word, this reading's included."""
+        evidence = self._evidence[:agreed] + [0.0] * (len(behind) - agreed)
+        for place, word in enumerate(behind[: max(0, len(behind) - edge)]):
+            if not doubtful:
+                evidence[place] += word.margin + A_READING
+            elif place < agreed:
+                evidence[place] += DULL * word.margin + A_READING
+        return evidence

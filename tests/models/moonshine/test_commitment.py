@@ -1,0 +1,145 @@
+"""A word is committed once enough evidence for it has come together."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from captions.models.moonshine.commitment import Commitment, Update
+from captions.models.moonshine.words import HeardWord, Reading, spoken
+
+SURE, UNSURE = 6.0, 1.0
+
+
+def word(text: str, margin: float) -> HeardWord:
+    """Its letters are its tokens; punctuation behind them are marks."""
+    letters = text.rstrip(".,?")
+    return HeardWord(text, tuple(map(ord, text)), len(text) - len(letters), margin)
+
+
+def reading(text: str, end_margin: float = 5.0) -> Reading:
+    """A word with a question mark in front is doubtful: "it ?was the"."""
+    words = (word(raw.removeprefix("?"), UNSURE if raw.startswith("?") else SURE) for raw in text.split())
+    return Reading(tuple(words), end_margin)
+
+
+def update(
+    commitment: Commitment, text: str, *, paused: bool = False, fresh_s: float = 1.0, end: float = 5.0
+) -> Update:
+    return commitment.update(reading(text, end), paused, fresh_s)
+
+
+def texts(update: Update) -> tuple[str, str, str]:
+    """What was committed, shown and hidden, as one string each."""
+    return (said(update.committed), said(update.shown), said(update.hidden))
+
+
+def said(words: tuple[HeardWord, ...]) -> str:
+    return " ".join(word.text for word in words)
+
+
+def test_a_sure_word_is_committed_by_one_reading_but_for_the_two_at_the_edge() -> None:
+    assert texts(update(Commitment(), "it was the best")) == ("it was", "", "the best")
+
+
+def test_a_doubtful_word_and_all_behind_it_wait_until_it_was_read_often_enough() -> None:
+    commitment = Commitment()
+    assert texts(update(commitment, "it ?was the best of")) == ("it", "", "was the best of")
+    assert texts(update(commitment, "it ?was the best of")) == ("", "was the", "best of")
+    assert texts(update(commitment, "it ?was the best of")) == ("", "was the", "best of")
+    assert texts(update(commitment, "it ?was the best of")) == ("was the", "", "best of")
+
+
+def test_evidence_is_lost_where_readings_differ() -> None:
+    commitment = Commitment()
+    for heard in ("?hat", "?hat", "?hat", "?cat", "?cat", "?cat"):
+        update(commitment, f"the {heard} sat down")
+    assert commitment.words == 1
+
+
+def test_case_and_punctuation_are_no_difference_and_the_newer_spelling_stands() -> None:
+    commitment = Commitment()
+    for heard in ("?was", "?Was.", "?was", "?Was,"):
+        last = update(commitment, f"it {heard} the best")
+    assert said(last.committed) == "Was,"
+
+
+def test_at_a_pause_the_edge_counts_too() -> None:
+    assert texts(update(Commitment(), "it was the best", paused=True)) == ("it was the best", "", "")
+    assert texts(update(Commitment(), "it was the ?best", paused=True)) == ("it was the", "", "best")
+
+
+def test_a_word_far_from_the_edge_is_committed_however_doubtful_once_it_was_read_twice() -> None:
+    commitment = Commitment()
+    line = "?had he married a more amiable woman"
+    assert texts(update(commitment, line))[0] == ""
+    assert texts(update(commitment, line))[0] == "had he married a more"
+
+
+@pytest.mark.parametrize(
+    ("end", "fresh_s"), [(0.5, 5.0), (5.0, 0.3)], ids=["an unsure end", "more than can have been said"]
+)
+def test_a_doubtful_reading_commits_nothing_that_is_new(end: float, fresh_s: float) -> None:
+    line = "I am going to go to the hospital"
+    assert texts(update(Commitment(), line, end=end, fresh_s=fresh_s)) == ("", "", line)
+
+
+def test_the_next_reading_has_to_begin_with_the_committed_words_their_last_punctuation_left_open() -> None:
+    commitment = Commitment()
+    assert commitment.tokens == ()
+    update(commitment, "so, it was. the best")
+    assert commitment.tokens == tuple(map(ord, "so,itwas"))
+    assert commitment.draft == tuple(map(ord, "thebest"))
+
+
+def test_what_lies_behind_the_committed_words_follows_them_whatever_they_are_called_now() -> None:
+    commitment = Commitment()
+    update(commitment, "it was the best")
+    assert texts(update(commitment, "it wasn't the best of times")) == ("the best", "", "of times")
+
+
+def test_the_last_reading_is_committed_whole_but_for_more_than_can_have_been_said() -> None:
+    commitment = Commitment()
+    update(commitment, "it was the best")
+    assert said(commitment.close(reading("it was the best of times"), 0.5)) == "the best of times"
+    assert said(commitment.close(reading("it was the best of times it was the age of wisdom"), 0.3)) == "it was the"
+
+
+def test_a_reading_that_nothing_followed_can_be_settled() -> None:
+    commitment = Commitment()
+    update(commitment, "it was the best")
+    before = commitment.is_settled
+    assert said(commitment.settle()) == "the best"
+    assert (before, commitment.is_settled) == (False, True)
+    assert commitment.settle() == ()
+
+
+def test_words_whose_audio_is_gone_are_forgotten() -> None:
+    commitment = Commitment()
+    update(commitment, "it was the best of times")
+    commitment.forget(3)
+    assert (commitment.words, commitment.tokens) == (1, tuple(map(ord, "best")))
+
+
+def test_a_word_as_it_sounds() -> None:
+    assert [spoken(word) for word in ("Times,", "DON'T!", "l’été", "...")] == ["times", "don't", "lété", ""]
+
+
+WORDS = st.lists(st.sampled_from(["it", "It,", "?was", "the", "?best"]), max_size=8).map(" ".join)
+
+
+@given(st.lists(st.tuples(WORDS, st.booleans(), st.floats(0, 2), st.sampled_from([0.0, 5.0]))), WORDS)
+def test_every_word_behind_the_committed_ones_is_accounted_for_once(
+    readings: list[tuple[str, bool, float, float]], last: str
+) -> None:
+    commitment = Commitment()
+    for text, paused, fresh_s, end in readings:
+        before = commitment.words
+        found = update(commitment, text, paused=paused, fresh_s=fresh_s, end=end)
+        whole = (*found.committed, *found.shown, *found.hidden)
+        assert whole == reading(text).words[before:]
+        assert commitment.words == before + len(found.committed)
+    before = commitment.words
+    closing = commitment.close(reading(last), 10.0)
+    assert closing == reading(last).words[before:]
