@@ -28,6 +28,7 @@ __all__ = [
     "LimitsConfig",
     "ModelConfig",
     "RoomsConfig",
+    "RtpConfig",
     "ServerConfig",
     "TokensConfig",
     "VadConfig",
@@ -208,6 +209,18 @@ class RoomsConfig(_Section, frozen=True):
     forget_after_s: Seconds = 600.0
 
 
+class RtpConfig(_Section, frozen=True):
+    """Plain RTP. `listen`: the UDP address, "HOST:PORT"; "" takes none.
+
+    `announce`: the host that SFUs are told to send to; "" for that of `listen`. `forget_after_s`: a source that was not
+    heard of for so long is gone.
+    """
+
+    listen: str = ""
+    announce: str = ""
+    forget_after_s: Seconds = 300.0
+
+
 class ClusterConfig(_Section, frozen=True):
     """What several nodes share. `redis`: its address, docs/deploy.md; "" keeps the rooms in this process.
 
@@ -229,6 +242,7 @@ class Config(_Section, frozen=True):
     lanes: LanesConfig = LanesConfig()
     limits: LimitsConfig = LimitsConfig()
     rooms: RoomsConfig = RoomsConfig()
+    rtp: RtpConfig = RtpConfig()
     cluster: ClusterConfig = ClusterConfig()
 
     @property

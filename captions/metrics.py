@@ -61,7 +61,10 @@ class Metrics:
             "captions_dropped_audio_seconds", "Audio never transcribed, by reason", ["reason"], registry=r
         )
         self.packets_dropped = Counter(
-            "captions_packets_dropped", "Packets that came too late or twice, by reason", ["reason"], registry=r
+            "captions_packets_dropped",
+            "Packets that were not heard, by reason",
+            ["reason"],
+            registry=r,
         )
         self.concealed_audio_seconds = Counter(
             "captions_concealed_audio_seconds", "Audio lost on the network and made up by the decoder", registry=r

@@ -72,14 +72,14 @@ class Answers:
         found = match(path)
         if found is None:
             return self._pages.answer(path, headers.get("If-None-Match", "")) or text(404, "not found")
-        admitted = self._admit(found, query, headers, now)
+        admitted = self.admit(found, query, headers, now)
         if isinstance(admitted, Page):
             return admitted
         if found.route.kind == "transcript":
             return await self._transcript(found, query)
         return self._plain(found, query) or self._place(found, admitted, address)
 
-    def _admit(self, found: Match, query: Query, headers: Mapping[str, str], now: float) -> Page | Grant:
+    def admit(self, found: Match, query: Query, headers: Mapping[str, str], now: float) -> Page | Grant:
         """What a request may do, or why it may not pass."""
         route = found.route
         if route.right is None:

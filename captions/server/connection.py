@@ -18,6 +18,7 @@ from captions.doors.pace import Pace
 from captions.server.admission import Place
 from captions.server.doorstep import Doorstep
 from captions.server.pages import Page
+from captions.server.request_body import RequestBody
 from captions.server.unread_answers import UnreadAnswer
 
 __all__ = ["Connection", "headers_of", "path_of", "query_of", "response"]
@@ -44,6 +45,12 @@ class Connection(ServerConnection):
         self._doorstep = doorstep
         self._controls = Pace(_CONTROLS_PER_S, _CONTROLS_AT_ONCE)
         self._pieces = 0
+        self._request_body = RequestBody()
+
+    @property
+    def body(self) -> bytes:
+        """The body of what was asked for by plain HTTP."""
+        return self._request_body.body
 
     @property
     def peer(self) -> str:
@@ -53,6 +60,11 @@ class Connection(ServerConnection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._doorstep.arrives(self.peer, self, self.transport.abort)
+
+    def data_received(self, data: bytes) -> None:
+        of_websockets = self._request_body.feed(data)
+        if of_websockets:
+            super().data_received(of_websockets)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._doorstep.gone(self)

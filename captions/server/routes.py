@@ -55,7 +55,8 @@ class Route:
     `path`: `{name}` stands for one part of it. `kind` names what serves the route, and labels it in the metrics.
     `right`: what one has to be granted; None admits anybody. `door` is of routes that are published on. `asked` reads
     the room out of the query where it is said there, and raises `NameProblem` if it is not. `is_track`: each connection
-    is a track, so that none is let in while there are too many; other clients are told so on an open socket.
+    is a track, so that none is let in while there are too many; other clients are told so on an open socket. `method`:
+    by which it is asked for.
     """
 
     path: str
@@ -64,6 +65,7 @@ class Route:
     door: Door | None = None
     asked: Callable[[Query], Asked] | None = None
     is_track: bool = False
+    method: str = "GET"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,8 @@ ROUTES = (
     Route("/v1/listen", "deepgram", Right.PUBLISH, _deepgram, _asked_of_deepgram, is_track=True),
     Route("/v1/realtime", "openai", Right.PUBLISH, _openai, _asked_in_query, is_track=True),
     Route("/v1/livekit", "livekit", Right.PUBLISH, _livekit, _asked_of_livekit, is_track=True),
+    Route("/v1/rtp", "rtp", Right.PUBLISH, method="POST"),
+    Route("/v1/rtp/{source}", "rtp_source", Right.PUBLISH, method="DELETE"),
     Route("/v1/rooms/{room}/captions", "watch", Right.WATCH),
     Route("/v1/rooms/{room}/transcript.{form}", "transcript", Right.WATCH),
     Route("/healthz", "health"),
@@ -154,10 +158,10 @@ ROUTES = (
 )
 
 
-def match(path: str) -> Match | None:
+def match(path: str, method: str = "GET") -> Match | None:
     """The route of a path as it came, its names still percent-encoded."""
     for route in ROUTES:
-        parts = _parts(route.path, path)
+        parts = _parts(route.path, path) if route.method == method else None
         if parts is not None:
             return Match(route, parts)
     return None

@@ -33,8 +33,10 @@ from captions.server.connection import Connection, headers_of, path_of, query_of
 from captions.server.connections import Connections
 from captions.server.doorstep import Doorstep
 from captions.server.fullness import Fullness
+from captions.server.http_orders import HttpOrders
 from captions.server.memory import Ebb, give_memory_back
 from captions.server.pages import Page, text
+from captions.server.rtp_port import RtpPort
 from captions.server.tls import Certificate
 from captions.server.unread_answers import UnreadAnswers
 
@@ -104,6 +106,8 @@ class Server:
         fullness = Fullness(self._service, admission, self._doorstep, self._unread)
         self._answers = Answers(config, self._service, admission, fullness)
         self._connections = Connections(self._service, config.limits)
+        self._rtp = RtpPort(config.rtp, self._service) if config.rtp.listen else None
+        self._orders = HttpOrders(self._service, self._answers, self._rtp.session if self._rtp is not None else None)
         self._listening: WebSocketServer | None = None
         self._housekeeping: asyncio.Task[None] | None = None
         self._reading_again: asyncio.Task[None] | None = None
@@ -164,6 +168,8 @@ class Server:
         log.info("listening", extra={"host": server.host, "port": self.port})
         await self.rooms.start()
         self._engine.start()
+        if self._rtp is not None:
+            self._rtp.start()
         await self._engine.warm_up()
         self._housekeeping = asyncio.create_task(self._keep_house())
         info = self._engine.model.info
@@ -190,6 +196,8 @@ class Server:
         """Drain: take nothing new, finish what was heard, send the final segments, close."""
         self._service.draining = True
         self._connections.finish()
+        if self._rtp is not None:
+            self._rtp.session.finish()
         for session in tuple(self._service.sessions.values()):
             session.finish()
         with suppress(TimeoutError):
@@ -201,6 +209,8 @@ class Server:
         if self._listening is not None:
             self._listening.close(code=_GOING_AWAY, reason="the server is stopping")
             await self._listening.wait_closed()
+        if self._rtp is not None:
+            self._rtp.stop()
         await self._engine.stop()
         await self.rooms.stop()
 
@@ -216,6 +226,8 @@ class Server:
             return response(text(400, "no address of this server begins like that"))
         headers = headers_of(request)
         address = address_of(connection.peer, headers, self._config.server.proxies)
+        if request.method not in ("GET", "HEAD"):
+            return response(self._orders.answer(request.method, path, query, headers, connection.body))
         answer = await self._answers.answer(path, query, headers, address, self._wall_clock())
         if isinstance(answer, Page):
             connection.answer = self._unread.admit(len(answer.body))
@@ -230,6 +242,8 @@ class Server:
             self.rooms.forget_idle(self._clock())
             if ebb.is_over(self._engine.tracks, self._engine.tracks_opened) or self._unread.has_filled():
                 await asyncio.to_thread(give_memory_back)
+            if self._rtp is not None:
+                self._rtp.session.sweep(self._clock())
 
 
 def _select_subprotocol(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:

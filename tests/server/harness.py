@@ -86,14 +86,20 @@ class Served:
 
     async def get(self, path: str, headers: dict[str, str] | None = None) -> tuple[int, str]:
         """Status and body of a plain HTTP request."""
+        return await self.ask("GET", path, headers)
+
+    async def ask(
+        self, method: str, path: str, headers: dict[str, str] | None = None, body: str = ""
+    ) -> tuple[int, str]:
+        """The same by any method, with a body if need be."""
         async with asyncio.timeout(PATIENCE_S):
             reader, writer = await asyncio.open_connection("127.0.0.1", self.server.port)
-            sent = {"Host": "127.0.0.1"} | (headers or {})
+            sent = {"Host": "127.0.0.1"} | ({"Content-Length": str(len(body))} if body else {}) | (headers or {})
             lines = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
-            writer.write(f"GET {path} HTTP/1.1\r\n{lines}\r\n".encode())
-            head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+            writer.write(f"{method} {path} HTTP/1.1\r\n{lines}\r\n{body}".encode())
+            head, _, answer = (await reader.read()).partition(b"\r\n\r\n")
             writer.close()
-        return int(head.split()[1]), body.decode()
+        return int(head.split()[1]), answer.decode()
 
     async def metric(self, name: str, **labels: str) -> float:
         """A sample as Prometheus would scrape it; 0 for one that does not exist yet."""

@@ -86,13 +86,15 @@ def test_audio_and_captions_need_a_right_and_what_an_operator_asks_does_not() ->
         "kyutai",
         "livekit",
         "openai",
+        "rtp",
+        "rtp_source",
         "vosk",
     }
     assert {kind for kind, right in rights.items() if right is Right.WATCH} == {"watch", "transcript"}
 
 
 def test_whoever_publishes_has_a_door_and_nobody_else_has() -> None:
-    assert all((route.door is not None) == (route.right is Right.PUBLISH) for route in ROUTES)
+    assert all((route.door is not None) == (route.right is Right.PUBLISH and route.method == "GET") for route in ROUTES)
 
 
 def test_no_two_routes_are_counted_as_one() -> None:
