@@ -58,7 +58,8 @@ class _Section(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ServerConfig(_Section, frozen=True):
-    """Where the server listens. `drain_s`: how long a stopping server waits for the last words.
+    """Where the server listens. `drain_s`: how long a stopping server waits for the last words. `hang_s`: a step of the
+    model or a turn of the listener that takes longer never ends, and the server has failed.
 
     `origins`: the web pages, besides the server's own, that may watch and publish from a browser; "*" is any.
     `proxies`: the addresses of reverse proxies that are believed when they say whom they speak for (X-Forwarded-For).
@@ -68,6 +69,7 @@ class ServerConfig(_Section, frozen=True):
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65_535)] = 8_080
     drain_s: Seconds = 10.0
+    hang_s: Annotated[float, Meta(ge=0.1, le=3_600)] = 10.0
     origins: tuple[Origin, ...] = ()
     proxies: tuple[str, ...] = ()
     tls_cert: str = ""

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import resource
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from captions import __version__, logs
 from captions.cli.errors import CommandError
 from captions.config import Config, load
 from captions.models import load as models
 from captions.models.model import Model, ModelInfo
-from captions.server.server import Server
+from captions.server.server import Server, ServerFailed
 
 __all__ = ["add_to"]
 
@@ -51,7 +54,18 @@ def run(arguments: argparse.Namespace) -> int:
     except OSError as error:
         where = f"{config.server.host}:{config.server.port}"
         raise CommandError(f"cannot listen on {where}: {error.strerror or error}") from None
+    except ServerFailed as error:
+        if error.stuck:
+            _leave(f"captions: {error}")
+        raise CommandError(str(error)) from None
     return 0
+
+
+def _leave(message: str) -> NoReturn:
+    """End the process at once: an ordinary end would free what a thread that stands still is using."""
+    print(message, file=sys.stderr, flush=True)
+    logging.shutdown()
+    os._exit(1)
 
 
 def _allow_all_files() -> None:

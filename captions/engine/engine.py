@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from captions.config import Config
 from captions.engine.listener import Listener
@@ -25,14 +25,14 @@ from captions.engine.orders import (
 )
 from captions.engine.runner import Runner
 from captions.metrics import Metrics
-from captions.models.model import Model
+from captions.models.model import Model, ModelError
 from captions.models.scheduler import LanePolicy, Scheduler
 from captions.stream.codec import Codec
-from captions.types import Gap, TrackEvent, frames_in
+from captions.types import Gap, ModelFailed, TrackEvent, frames_in
 from captions.vad.gate import GatePolicy
 from captions.vad.silero import SileroVad
 
-__all__ = ["Engine", "EngineCensus", "Post", "TrackSink", "gate_policy", "lane_policy"]
+__all__ = ["Engine", "EngineCensus", "Failure", "Post", "TrackSink", "gate_policy", "lane_policy"]
 
 Post: TypeAlias = Callable[[Callable[[], None]], None]
 """Has something run on the event loop, soon; called from any thread."""
@@ -58,6 +58,14 @@ class EngineCensus:
     detector_streams: int
     scheduled_tracks: int
     lanes_in_use: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why nothing is heard or said any more. `word` says it to machines: whose failure it is, and of which kind."""
+
+    word: Literal["model_failed", "model_hung", "listener_failed", "listener_hung"]
+    message: str
 
 
 class Engine:
@@ -90,7 +98,13 @@ class Engine:
         self._most_pending_bytes = config.limits.pending_bytes
         self._told_bytes = 0
         self._scheduler = Scheduler(lane_policy(model, config))
-        self._runner = Runner(model, self._scheduler, self._on_results, clock, most_waiting)
+        self._clock = clock
+        self._hang_s = config.server.hang_s
+        self._failure: Failure | None = None
+        self._warm = asyncio.Event()
+        self._runner = Runner(
+            model, self._scheduler, self._on_results, clock, most_waiting, lambda: self._post(self._warm.set)
+        )
         self._listener = Listener(
             SileroVad(),
             gate,
@@ -125,7 +139,9 @@ class Engine:
         Raises:
             ModelError: it will never be.
         """
-        await asyncio.to_thread(self._runner.wait_warm)
+        await self._warm.wait()
+        if self._runner.failure is not None:
+            raise ModelError(self._runner.failure)
         for lanes, taken_s in self.model.info.measured:
             self._metrics.full_step_seconds.labels(lanes=lanes).set(taken_s)
 
@@ -133,10 +149,14 @@ class Engine:
         """Wait until no track is open."""
         await self._idle.wait()
 
-    async def stop(self) -> None:
-        await asyncio.to_thread(self._listener.stop)
-        await asyncio.to_thread(self._runner.stop)
-        self.model.close()
+    async def stop(self) -> bool:
+        """End both threads. False: one of them does not end, and the process has to be left with it still running."""
+        timeout_s = 0.0 if self._failure is not None and self._failure.word.endswith("hung") else self._hang_s
+        heard = await asyncio.to_thread(self._listener.stop, timeout_s)
+        said = await asyncio.to_thread(self._runner.stop, timeout_s)
+        if said:
+            self.model.close()
+        return heard and said
 
     @property
     def is_warm(self) -> bool:
@@ -144,9 +164,29 @@ class Engine:
         return self._runner.is_warm
 
     @property
-    def failed(self) -> bool:
-        """The model is gone for good; only a restart helps."""
-        return self._runner.failed
+    def failure(self) -> Failure | None:
+        """Why only a restart helps, once it does."""
+        if self._failure is None and self._runner.failure is not None:
+            self._failure = Failure("model_failed", self._runner.failure)
+        return self._failure
+
+    def look(self) -> Failure | None:
+        """See whether both threads are alive and get on; call it now and then. If not, every track is told, once."""
+        if self.failure is None:
+            self._failure = self._seen_failure(self._clock())
+            if self._failure is not None:
+                for sink in tuple(self._sinks.values()):
+                    sink.said([ModelFailed(self._failure.message)])
+        return self._failure
+
+    def _seen_failure(self, now: float) -> Failure | None:
+        if self._listener.failure is not None:
+            return Failure("listener_failed", self._listener.failure)
+        if self._listener.worker.busy_for(now) > self._hang_s:
+            return Failure("listener_hung", f"a turn of the listener takes longer than {self._hang_s:g} s")
+        if self._runner.worker.busy_for(now) > self._hang_s:
+            return Failure("model_hung", f"a step of the model takes longer than {self._hang_s:g} s")
+        return None
 
     @property
     def lanes_share(self) -> float:

@@ -14,7 +14,7 @@ for:
 
 from __future__ import annotations
 
-import threading
+import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -45,6 +45,7 @@ from captions.engine.orders import (
     TrackOpened,
     Turn,
 )
+from captions.engine.worker import Worker, describe, whereabouts
 from captions.stream.chunk_cutter import CHUNK_SPAN, Chunk
 from captions.stream.ear import Ear, Impairment, Taking
 from captions.types import FRAME_S
@@ -52,6 +53,8 @@ from captions.vad.gate import Gate, GatePolicy, SpurtEnded, SpurtStarted
 from captions.vad.silero import SileroVad
 
 __all__ = ["TURN_S", "Listener"]
+
+log = logging.getLogger(__name__)
 
 TURN_S = 0.02
 """What a turn takes at most, but for the round it is in: nothing is delivered before it ends."""
@@ -86,6 +89,8 @@ class ListenedTrack:
 class Listener:
     """Call `start`, then `tell` from any thread; `deliver` is called on the listener's thread. `stop` ends it.
 
+    After an error `failure` says what happened, and nothing is heard any more; `worker` says whether it stands still.
+
     `turn` is one round of work and may be called by hand instead of `start`. `pause_s` is the least time between two
     turns: it lets packets of many tracks gather, so that the detector runs on all of them at once. At most
     `max_notices` wait for the next turn.
@@ -117,10 +122,11 @@ class Listener:
         self._taken_bytes = 0
         self._left_bytes = 0
         self._inbox: Mailbox[Notice] = Mailbox(max_notices, PacketArrived)
-        self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
+        self.failure: str | None = None
+        self.worker = Worker("listener", self._run, clock)
 
     def start(self) -> None:
-        self._thread.start()
+        self.worker.start()
 
     @property
     def tracks(self) -> int:
@@ -143,18 +149,25 @@ class Listener:
         """Of packets that wait to be heard, if `told_bytes` were told so far; may be asked from any thread."""
         return told_bytes - self._taken_bytes + self._left_bytes
 
-    def stop(self) -> None:
+    def stop(self, timeout_s: float = 10.0) -> bool:
+        """End after the turn under way. False: it takes longer than that."""
         self._inbox.close()
-        self._thread.join()
+        return self.worker.join(timeout_s)
 
     def _run(self) -> None:
-        while not self._inbox.is_closed:
-            if not self._sounding:
-                self._inbox.wait(self._stalled_after_s / 4 if self._speaking else None)
-            turn = self.turn()
-            if turn.orders or turn.heard:
-                self._deliver(turn)
-            self._inbox.rest(self._pause_s)
+        try:
+            while not self._inbox.is_closed:
+                if not self._sounding:
+                    self._inbox.wait(self._stalled_after_s / 4 if self._speaking else None)
+                self.worker.busy()
+                turn = self.turn()
+                if turn.orders or turn.heard:
+                    self._deliver(turn)
+                self.worker.waits()
+                self._inbox.rest(self._pause_s)
+        except Exception as error:  # noqa: BLE001 -- whatever it is, nobody hears anything any more
+            self.failure = describe(error)
+            log.error("the listener failed", extra={"reason": self.failure, "in": whereabouts(error)})
 
     def turn(self) -> Turn:
         """Hear what has come in since the last turn, as far as there is time."""

@@ -7,7 +7,6 @@ steps as soon as any lane has a frame and the step before is done, so a loaded s
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 
 from captions.engine.mailbox import Mailbox
@@ -22,6 +21,7 @@ from captions.engine.orders import (
     StepReport,
     StepResults,
 )
+from captions.engine.worker import Worker, describe, whereabouts
 from captions.models.model import (
     Batch,
     LaneEvent,
@@ -54,7 +54,8 @@ log = logging.getLogger(__name__)
 class Runner:
     """Call `start`, then `submit` from any thread; `deliver` is called on the runner's thread. `stop` ends it.
 
-    `clock` is the server's monotonic clock.
+    `clock` is the server's monotonic clock. `warmed` is called once the model is warm, or will never be. `failure` says
+    why the model is gone for good; `worker` whether a step stands still.
     """
 
     def __init__(
@@ -64,83 +65,86 @@ class Runner:
         deliver: Callable[[StepResults], None],
         clock: Callable[[], float],
         max_orders: int = 100_000,
+        warmed: Callable[[], None] = lambda: None,
     ) -> None:
         self._model = model
         self._scheduler = scheduler
         self._deliver = deliver
         self._clock = clock
         self._inbox: Mailbox[Order] = Mailbox(max_orders, PushFrame)
-        self._warm = threading.Event()
-        self._failed: str | None = None
+        self._warmed = warmed
+        self._warm = False
+        self.failure: str | None = None
         lanes = model.info.lanes
         self._batch = Batch.of(lanes, FRAME_SAMPLES)
         self._traces = [LaneTrace() for _ in range(lanes)]
         self._delay_samples = model.info.delay_frames * FRAME_SAMPLES
-        self._thread = threading.Thread(target=self._run, name="model", daemon=True)
+        self.worker = Worker("model", self._run, clock)
 
     @property
     def is_warm(self) -> bool:
         """The model's warm-up is over, well or not."""
-        return self._warm.is_set()
-
-    @property
-    def failed(self) -> bool:
-        """The model is gone for good."""
-        return self._failed is not None
+        return self._warm
 
     def start(self) -> None:
-        self._thread.start()
+        self.worker.start()
 
     def submit(self, orders: list[Order]) -> list[PushFrame]:
         """Hand over orders, in order. Returns the frames for which the queue had no room."""
         return [order for order in self._inbox.put_all(orders) if isinstance(order, PushFrame)]
 
-    def wait_warm(self) -> None:
-        """Block until the model is warm.
-
-        Raises:
-            ModelError: it could not be warmed up.
-        """
-        self._warm.wait()
-        if self._failed is not None:
-            raise ModelError(self._failed)
-
-    def stop(self) -> None:
-        """Finish the step under way and end the thread; what is still queued is dropped."""
+    def stop(self, timeout_s: float = 10.0) -> bool:
+        """End after the step under way; what is still queued is dropped. False: it takes longer than that."""
         self._inbox.close()
-        self._thread.join()
+        return self.worker.join(timeout_s)
 
     def _run(self) -> None:
         try:
             self._model.warm_up()
-        except ModelError as error:
-            self._failed = str(error)
-        self._warm.set()
+        except Exception as error:  # noqa: BLE001 -- whatever it is, no step will ever be run
+            self._fail(error)
+        self._warm = True
+        self._warmed()
         while not self._inbox.is_closed:
-            if not self.turn():
+            self.worker.busy()
+            went_on = self.turn()
+            self.worker.waits()
+            if not went_on:
                 self._inbox.wait()
 
     def turn(self) -> bool:
         """Take all orders in, run one step if there is one to run. False: nothing to do until the next order."""
+        try:
+            return self._turn()
+        except Exception as error:  # noqa: BLE001 -- whatever it is, it would come again, and nobody would be told
+            self._fail(error)
+            owed = [(track, Flushed(flush.id)) for track, flush in self._scheduler.abandon()]
+            failed = ModelFailed(self.failure or "")
+            self._deliver(([*((track, failed) for track in self._scheduler.tracks), *owed], None))
+            return True
+
+    def _turn(self) -> bool:
         closed = False
         for order in self._inbox.take():
             closed = closed or isinstance(order, CloseTrack)
             self._take(order)
-        if self._failed is not None:
+        if self.failure is not None:
             return False
         plan = self._scheduler.plan(self._clock())
         if not plan:
             if closed:
                 self._deliver(([], self._report(plan, None)))
             return False
-        try:
-            self._deliver(self._step(plan))
-        except ModelError as error:
-            log.error("the model failed", extra={"reason": str(error)})
-            self._failed = str(error)
-            owed = [(track, Flushed(flush.id)) for track, flush in self._scheduler.abandon()]
-            self._deliver(([*((track, ModelFailed(self._failed)) for track in self._scheduler.tracks), *owed], None))
+        self._deliver(self._step(plan))
         return True
+
+    def _fail(self, error: Exception) -> None:
+        if isinstance(error, ModelError):
+            self.failure = str(error)
+            log.error("the model failed", extra={"reason": self.failure})
+        else:
+            self.failure = describe(error)
+            log.error("the model failed", extra={"reason": self.failure, "in": whereabouts(error)})
 
     def _take(self, order: Order) -> None:
         scheduler = self._scheduler
@@ -151,14 +155,14 @@ class Runner:
                 scheduler.speech_started(track, self._clock())
             case EndSpeech(track, at):
                 scheduler.speech_ended(track, at)
-            case FlushTrack(track, flush_id) if self._failed is not None:
+            case FlushTrack(track, flush_id) if self.failure is not None:
                 self._deliver(([(track, Flushed(flush_id))], None))
             case FlushTrack(track, flush_id):
                 scheduler.flush(track, flush_id)
             case OpenTrack(track, room, drops):
                 scheduler.open(track, room, drops)
-                if self._failed is not None:
-                    self._deliver(([(track, ModelFailed(self._failed))], None))
+                if self.failure is not None:
+                    self._deliver(([(track, ModelFailed(self.failure))], None))
             case CloseTrack(track):
                 scheduler.close(track)
 

@@ -119,7 +119,7 @@ class Answers:
         """What plain HTTP gets; None lets a WebSocket through."""
         match found.route.kind:
             case "health":
-                return text(500 if self._service.engine.failed or self._service.rooms.failed else 200, "ok")
+                return text(200, "ok") if self._failure is None else text(503, self._failure)
             case "readiness":
                 return self._readiness()
             case "metrics":
@@ -136,7 +136,11 @@ class Answers:
     def _place(self, found: Match, grant: Grant, address: str) -> Page | LetIn:
         """A place for a WebSocket, or why there is none."""
         route = found.route
-        if self._service.draining or (route.is_track and not self._service.slots.make_room()):
+        if (
+            self._service.draining
+            or self._failure is not None
+            or (route.is_track and not self._service.slots.make_room())
+        ):
             return text(503, "the server takes no more connections")
         try:
             return LetIn(grant, self._admission.enter(address, grant, watches=route.door is None))
@@ -144,8 +148,16 @@ class Answers:
             self._service.metrics.errors.labels(code="too_many_connections").inc()
             return text(429 if error.theirs else 503, str(error))
 
+    @property
+    def _failure(self) -> str | None:
+        """Why only a restart helps, in a word."""
+        failure = self._service.engine.failure
+        return failure.word if failure is not None else "rooms_failed" if self._service.rooms.failed else None
+
     def _readiness(self) -> Page:
-        if not self._service.engine.is_warm or self._service.engine.failed:
+        if self._failure is not None:
+            return text(503, self._failure)
+        if not self._service.engine.is_warm:
             return text(503, "not ready")
         if self._service.draining:
             return text(503, "draining")

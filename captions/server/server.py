@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 from websockets.asyncio.server import Server as WebSocketServer
 from websockets.asyncio.server import ServerConnection, serve
@@ -40,13 +40,16 @@ from captions.server.rtp_port import RtpPort
 from captions.server.tls import Certificate
 from captions.server.unread_answers import UnreadAnswers
 
-__all__ = ["Census", "Server"]
+__all__ = ["Census", "Server", "ServerFailed"]
 
 log = logging.getLogger(__name__)
 
 _MOST_QUEUED_FRAMES = 128
 """Frames read ahead of a connection's handler: an SFU's socket carries a burst of every track's packets each 20 ms."""
 _GOING_AWAY = 1001
+_INTERNAL_ERROR = 1011
+_WATCH_S = 0.25
+"""How often the two worker threads are looked after."""
 _HOUSEKEEPING_S = 5.0
 
 
@@ -63,6 +66,17 @@ class Census:
     watchers: int
     speaking: int
     engine: EngineCensus
+
+
+class ServerFailed(Exception):
+    """The server cannot go on and whoever runs it has to start it again; the message says why.
+
+    `stuck`: a thread stands still, so that the process must be left without waiting for it.
+    """
+
+    def __init__(self, message: str, *, stuck: bool) -> None:
+        super().__init__(message)
+        self.stuck = stuck
 
 
 class Server:
@@ -111,6 +125,9 @@ class Server:
         self._listening: WebSocketServer | None = None
         self._housekeeping: asyncio.Task[None] | None = None
         self._reading_again: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._failed = asyncio.Event()
+        self._is_stuck = False
 
     @property
     def port(self) -> int:
@@ -135,17 +152,25 @@ class Server:
         )
 
     async def run(self, ready: Callable[[], None] = lambda: None) -> None:
-        """Serve until SIGTERM or SIGINT, then drain. `ready` is called once the model is warm. SIGHUP: `read_again`."""
+        """Serve until SIGTERM or SIGINT, then drain. `ready` is called once the model is warm. SIGHUP: `read_again`.
+
+        Raises:
+            ServerFailed: the model or what hears the audio has failed. Everybody was told, and all is closed.
+        """
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
-        await self.start()
-        ready()
-        await stop.wait()
+        stopping = asyncio.create_task(stop.wait())
+        if await _first(stopping, asyncio.create_task(self.start())):
+            ready()
+            await _first(stopping, asyncio.create_task(self._failed.wait()))
         log.info("draining", extra={"connections": len(self._connections), "tracks": self._engine.tracks})
         await self.stop()
+        failure = self._engine.failure
+        if failure is not None or self._is_stuck:
+            raise ServerFailed("a thread does not end" if failure is None else failure.message, stuck=self._is_stuck)
 
     async def start(self) -> None:
         """Listen (not ready yet), warm the model up, and be ready."""
@@ -172,6 +197,7 @@ class Server:
             self._rtp.start()
         await self._engine.warm_up()
         self._housekeeping = asyncio.create_task(self._keep_house())
+        self._watching = asyncio.create_task(self._watch())
         info = self._engine.model.info
         log.info("ready", extra={"model": info.name, "lanes": info.lanes, "languages": ",".join(info.languages)})
 
@@ -193,29 +219,41 @@ class Server:
         log.info("keys and certificate read again", extra={"connections_closed": closed})
 
     async def stop(self) -> None:
-        """Drain: take nothing new, finish what was heard, send the final segments, close."""
+        """Drain: take nothing new, finish what was heard, send the final segments, close. What has failed is closed."""
         self._service.draining = True
         self._connections.finish()
         if self._rtp is not None:
             self._rtp.session.finish()
         for session in tuple(self._service.sessions.values()):
             session.finish()
+        failing = asyncio.create_task(self._failed.wait())
         with suppress(TimeoutError):
             async with asyncio.timeout(self._config.server.drain_s):
-                await self._engine.idle()
+                await _first(failing, asyncio.create_task(self._engine.idle()))
                 await self._connections.written()
-        if self._housekeeping is not None:
-            self._housekeeping.cancel()
+        for task in (self._housekeeping, self._watching, failing):
+            if task is not None:
+                task.cancel()
         if self._listening is not None:
-            self._listening.close(code=_GOING_AWAY, reason="the server is stopping")
-            await self._listening.wait_closed()
+            if self._engine.failure is None:
+                self._listening.close(code=_GOING_AWAY, reason="the server is stopping")
+            else:
+                self._listening.close(code=_INTERNAL_ERROR, reason=f"the server failed: {self._engine.failure.word}")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._config.server.drain_s):
+                    await self._listening.wait_closed()
         if self._rtp is not None:
             self._rtp.stop()
-        await self._engine.stop()
+        self._is_stuck = not await self._engine.stop()
         await self.rooms.stop()
 
     def _on_hangup(self) -> None:
         self._reading_again = asyncio.create_task(self.read_again())
+
+    async def _watch(self) -> None:
+        while self._engine.look() is None:  # noqa: ASYNC110 -- a thread that stands still sets no event
+            await asyncio.sleep(_WATCH_S)
+        self._failed.set()
 
     async def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
         """Answer plain HTTP, refuse what may not pass, let WebSockets through."""
@@ -244,6 +282,18 @@ class Server:
                 await asyncio.to_thread(give_memory_back)
             if self._rtp is not None:
                 self._rtp.session.sweep(self._clock())
+
+
+async def _first(one: asyncio.Task[Any], other: asyncio.Task[Any]) -> bool:
+    """Wait for one of two, raise what the other raises. Whether it was the other, which is cancelled if not."""
+    try:
+        await asyncio.wait((one, other), return_when=asyncio.FIRST_COMPLETED)
+        if other.done():
+            await other
+            return True
+        return False
+    finally:
+        other.cancel()
 
 
 def _select_subprotocol(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:

@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 
 from captions.config import Config, LanesConfig, LimitsConfig, VadConfig
-from captions.engine.engine import Engine, EngineCensus, Post, gate_policy, lane_policy
+from captions.engine.engine import Engine, EngineCensus, Failure, Post, gate_policy, lane_policy
 from captions.engine.orders import Arrived, AudioEnded, FlushAsked, HearingEvent, PacketArrived, SenderHeld, Taken
 from captions.metrics import Metrics
 from captions.models.model import Batch, LaneOutput, ModelError
 from captions.models.scheduler import LanePolicy
 from captions.models.scripted import ScriptedModel
 from captions.stream.codec import Codec
+from captions.stream.ear import Ear
 from captions.stream.timeline import Packet
 from captions.types import FRAME_SAMPLES, SAMPLE_RATE, Flushed, Gap, ModelFailed, Pcm, Progress, TrackEvent, Word
 from captions.vad.gate import GatePolicy, SpurtEnded, SpurtStarted
@@ -94,8 +95,10 @@ class Broken(Recorded):
 
 
 class NeverWarm(Recorded):
+    error: Exception = ModelError("no such device")
+
     def warm_up(self) -> None:
-        raise ModelError("no such device")
+        raise self.error
 
 
 @dataclass
@@ -469,7 +472,7 @@ async def test_a_model_that_fails_is_told_to_every_track_and_to_whoever_asks() -
         failed = ModelFailed("the device is lost")
         for sink in sinks:
             await sink.hears(failed)
-        assert bench.engine.failed
+        assert bench.engine.failure == Failure("model_failed", "the device is lost")
         bench.engine.tell(AudioEnded(tracks[0], "end"))
         await sinks[0].hears(Flushed("end"))
         assert sinks[0].of(ModelFailed) == sinks[1].of(ModelFailed) == [failed]
@@ -480,8 +483,46 @@ async def test_a_model_that_cannot_be_warmed_up_is_an_error() -> None:
     bench.engine.start()
     with pytest.raises(ModelError, match="no such device"):
         await bench.engine.warm_up()
-    assert bench.engine.failed
+    assert bench.engine.failure == Failure("model_failed", "no such device")
     await bench.engine.stop()
+
+
+async def test_a_warm_up_that_fails_unforeseen_is_an_error_too() -> None:
+    model = NeverWarm(lanes=1)
+    model.error = ZeroDivisionError()
+    bench = Bench(model)
+    bench.engine.start()
+    with pytest.raises(ModelError, match="ZeroDivisionError"):
+        await bench.engine.warm_up()
+    await bench.engine.stop()
+
+
+async def test_a_step_that_never_ends_is_seen_and_told_once_and_the_engine_is_left_with_it() -> None:
+    model = Hesitant()
+    async with running(model) as bench:
+        sink = Sink()
+        bench.speak(bench.open(sink), saying(11, 12))
+        await until(model.has_words.is_set)
+        assert bench.engine.look() is None
+        bench.clock.now += 11.0
+        failure = Failure("model_hung", "a step of the model takes longer than 10 s")
+        assert [bench.engine.look(), bench.engine.look(), bench.engine.failure] == [failure] * 3
+        assert sink.of(ModelFailed) == [ModelFailed(failure.message)]
+        assert not await bench.engine.stop()
+        model.may_speak.set()
+
+
+async def test_a_listener_that_fails_is_seen_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running() as bench:
+        sink = Sink()
+        track = bench.open(sink)
+        monkeypatch.setattr(Ear, "push", lambda _ear, _packet: 1 / 0)
+        bench.speak(track, saying(11))
+        await until(lambda: bench.engine.look() is not None)
+        failure = bench.engine.failure
+        assert failure is not None
+        assert failure.word == "listener_failed"
+        assert sink.of(ModelFailed) == [ModelFailed(failure.message)]
 
 
 # What is counted

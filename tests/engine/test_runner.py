@@ -62,11 +62,11 @@ class Clock:
 class Failing(ScriptedModel):
     """Fails at the step it is told to."""
 
-    fails = False
+    fails: bool | Exception = False
 
     def step(self, batch: Batch) -> list[LaneOutput]:
         if self.fails:
-            raise ModelError("the device is lost")
+            raise ModelError("the device is lost") if self.fails is True else self.fails
         return super().step(batch)
 
 
@@ -265,7 +265,7 @@ def test_when_the_model_fails_every_track_is_told_and_every_flush_is_answered() 
     said = bench.events()
     assert said[:3] == [(1, failed), (2, failed), (3, failed)]
     assert sorted(said[3:], key=str) == [(1, Flushed("heard")), (2, Flushed("waiting")), (3, Flushed("silent"))]
-    assert bench.runner.failed
+    assert bench.runner.failure == "the device is lost"
 
 
 def test_a_flush_that_closes_on_the_very_step_that_fails_is_answered() -> None:
@@ -276,6 +276,14 @@ def test_a_flush_that_closes_on_the_very_step_that_fails_is_answered() -> None:
     bench.model.fails = True
     bench.runner.turn()
     assert bench.events()[-2:] == [(1, ModelFailed("the device is lost")), (1, Flushed("f"))]
+
+
+def test_an_error_that_nobody_foresaw_is_the_models_end_too_and_its_text_is_told_to_nobody() -> None:
+    bench = Bench(delay_frames=0)
+    bench.model.fails = ValueError("what somebody said")
+    bench.tell(OpenTrack(1, "room", True), push(1, 0, spoken_frame(1)), StartSpeech(1), FlushTrack(1, "f"))
+    failed = ModelFailed("an error that was not foreseen: ValueError")
+    assert bench.events() == [(1, failed), (1, Flushed("f"))]
 
 
 def test_after_a_failure_new_tracks_and_flushes_are_answered_and_audio_is_ignored() -> None:
