@@ -206,15 +206,21 @@ async def watch(
 
     `since`: the last `position` of an earlier watch, at whichever node; then what came behind it is first, or `Missed`
     and what is left of it.
+
+    Raises:
+        ConnectError: the server cannot be reached, will not have us, or the connection was lost without a goodbye.
     """
     query = f"?since={quote(since)}" if since else ""
     connection = await _open(_with_route(url, f"/v1/rooms/{quote(room, safe='')}/captions") + query, key, None)
 
     async def captions() -> AsyncIterator[Caption | Missed]:
-        async for payload in connection:
-            message = decode_server(payload)
-            if isinstance(message, Segment | Uncaptioned | Missed):
-                yield message
+        try:
+            async for payload in connection:
+                message = decode_server(payload)
+                if isinstance(message, Segment | Uncaptioned | Missed):
+                    yield message
+        except ConnectionClosed as error:
+            raise ConnectError(f"the connection was lost: {error}") from None
 
     try:
         yield captions()

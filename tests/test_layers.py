@@ -32,7 +32,7 @@ NO_STAGE = {"asyncio", "threading", "time", "socket", "concurrent", "multiproces
 
 ARROWS = {
     "__main__": {"cli", "client", "config", "models"},
-    "cli": {"server", "client", "doors", "rooms", "models", "stream", "config", "logs", "types"},
+    "cli": {"server", "client", "doors", "rooms", "models", "stream", "vad", "config", "logs", "types"},
     "server": {"doors", "engine", "rooms", "models", "stream", "config", "metrics"},
     "client": {"doors"},
     "doors": {"engine", "rooms", "stream", "vad", "config", "metrics", "types"},

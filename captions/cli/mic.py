@@ -13,12 +13,13 @@ from captions.cli.errors import CommandError
 from captions.cli.own_server import server_at
 from captions.cli.terminal import CaptionView
 from captions.client import Client
-from captions.doors.native.messages import Error, Segment
+from captions.doors.native.messages import Error, Participant, Segment
 from captions.types import SAMPLE_RATE
 
 __all__ = ["add_to", "caption"]
 
 BLOCK_SAMPLES = SAMPLE_RATE // 50
+TRACK = "mic"
 _NO_PORTAUDIO = "the microphone needs PortAudio: on Debian or Ubuntu, apt-get install libportaudio2"
 
 
@@ -27,6 +28,8 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "mic", help="caption the microphone", description="Live captions of what the microphone hears. Ctrl-C ends it."
     )
     parser.add_argument("--device", help="input device, by number or part of its name (default: the system's)")
+    parser.add_argument("--room", default="mic", help="whose readers see the captions, too (default: mic)")
+    parser.add_argument("--name", default="", help="your name, as they read it")
     parser.add_argument("--url", help="a running server, ws://host:port (default: start one for this)")
     parser.add_argument("--key", help="the server's publish key")
     parser.add_argument("--model", help="the model of the server to start")
@@ -51,7 +54,8 @@ async def caption(
 
     with (open_microphone or _microphone)(arguments.device, hear):
         async with server_at(arguments.url, arguments.model) as url, Client(url, arguments.key) as client:
-            await client.start("mic", "mic", "pcm_s16le", SAMPLE_RATE)
+            who = Participant(TRACK, arguments.name)
+            await client.start(arguments.room, TRACK, "pcm_s16le", SAMPLE_RATE, participant=who)
             while not heard.empty():
                 heard.get_nowait()
             sending = asyncio.create_task(_send(client, heard))
@@ -68,7 +72,7 @@ async def caption(
 
 async def _send(client: Client, heard: asyncio.Queue[bytes]) -> None:
     while True:
-        await client.audio("mic", await heard.get())
+        await client.audio(TRACK, await heard.get())
 
 
 def _microphone(device: str | None, hear: Any) -> Any:

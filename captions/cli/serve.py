@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from captions import __version__, logs
 from captions.cli.errors import CommandError
-from captions.config import Config, load
+from captions.config import Config, is_loopback, load
 from captions.models import load as models
 from captions.models.model import Model, ModelInfo
 from captions.server.server import Server, ServerFailed
@@ -85,12 +85,19 @@ def _full_step(info: ModelInfo) -> str:
     return "" if taken_s is None else f"; a step of all lanes takes {taken_s * 1e3:.1f} ms"
 
 
+def _readable(host: str) -> str:
+    """A host that a browser of this machine can be sent to. Microphones are given to localhost, not to addresses."""
+    everywhere = host in ("0.0.0.0", "::", "")
+    return "localhost" if everywhere or is_loopback(host) else f"[{host}]" if ":" in host else host
+
+
 def _announcement(config: Config, model: Model, port: int) -> str:
     info = model.info
     known = " and ".join(_LANGUAGES.get(language, language) for language in info.languages)
     scheme = "wss" if config.server.tls_cert else "ws"
     lines = [
         f"Captions {__version__} listens on {scheme}://{config.server.host}:{port}/v1/stream",
+        f"  page {scheme.replace('ws', 'http')}://{_readable(config.server.host)}:{port}/",
         f"  model {info.name}, {info.lanes} lanes, knows {known}",
         f"  on {info.device}{_full_step(info)}",
     ]

@@ -1,21 +1,22 @@
-"""Captions in a terminal: final lines scroll by with their latency, the lines under way grow below them."""
+"""Captions in a terminal: final lines scroll by, the lines under way grow below them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from captions.doors.native.messages import Segment
+from captions.doors.native.messages import Caption, Segment, Uncaptioned
 
-__all__ = ["CaptionView", "final_line", "growing_line"]
+__all__ = ["CaptionView", "final_line", "growing_line", "missing_line"]
 
 
-def growing_line(segment: Segment) -> Text:
+def growing_line(segment: Segment, when: str = "") -> Text:
     """Committed text plain, tentative text dim."""
-    line = _speaker(segment).append(segment.text)
+    line = _speaker(segment, when).append(segment.text)
     if segment.tentative:
         line.append(" " if segment.text else "").append(segment.tentative, style="dim italic")
     return line
@@ -33,17 +34,29 @@ def final_line(segment: Segment) -> Text:
     return line.append(f"  {' · '.join(figures)}", style="green") if figures else line
 
 
-def _speaker(segment: Segment) -> Text:
-    name = segment.participant.name
-    return Text().append(f"{name}: ", style="bold cyan") if name else Text()
+def missing_line(missing: Uncaptioned, when: str = "") -> Text:
+    """Speech that nobody transcribed, with its length."""
+    length_s = max(1, round(missing.end - missing.start))
+    return _speaker(missing, when).append(f"[not captioned: {length_s} s]", style="italic yellow")
+
+
+def _speaker(caption: Caption, when: str = "") -> Text:
+    name = caption.participant.name
+    line = Text(when, style="dim") if when else Text()
+    return line.append(Text(f"{name}: ", style="bold cyan")) if name else line
 
 
 class CaptionView:
-    """A context manager; call `show` with every segment revision."""
+    """A context manager; call `show` with every revision of a caption.
 
-    def __init__(self, console: Console) -> None:
+    `when`: what stands before a line, of the moment it was said at, for who reads. Who measures gets latencies instead.
+    """
+
+    def __init__(self, console: Console, when: Callable[[float], str] | None = None) -> None:
         self._console = console
+        self._when = when
         self._growing: dict[str, Segment] = {}
+        self._missing: dict[str, Uncaptioned] = {}
         self._live = Live(console=console, refresh_per_second=12, transient=True)
 
     def __enter__(self) -> CaptionView:
@@ -53,12 +66,39 @@ class CaptionView:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.interrupt()
         self._live.stop()
 
-    def show(self, segment: Segment) -> None:
+    def show(self, caption: Caption) -> None:
+        before = self._missing.get(caption.track)
+        if before is not None and before.id != caption.id:
+            self._console.print(missing_line(self._missing.pop(caption.track), self._time(before)))
+        if isinstance(caption, Uncaptioned):
+            self._missing[caption.track] = caption
+        else:
+            self._show(caption)
+        self._draw()
+
+    def interrupt(self) -> None:
+        """No more comes of what is under way."""
+        for missing in self._missing.values():
+            self._console.print(missing_line(missing, self._time(missing)))
+        self._missing.clear()
+        self._growing.clear()
+        self._draw()
+
+    def _show(self, segment: Segment) -> None:
         self._growing.pop(segment.id, None)
         if not segment.final:
             self._growing[segment.id] = segment
         elif segment.words:
-            self._console.print(final_line(segment))
-        self._live.update(Group(*(growing_line(s) for s in self._growing.values())))
+            when = self._time(segment)
+            self._console.print(final_line(segment) if self._when is None else growing_line(segment, when))
+
+    def _time(self, caption: Caption) -> str:
+        return "" if self._when is None else self._when(caption.said_at)
+
+    def _draw(self) -> None:
+        growing = [growing_line(segment, self._time(segment)) for segment in self._growing.values()]
+        missing = [missing_line(missing, self._time(missing)) for missing in self._missing.values()]
+        self._live.update(Group(*growing, *missing))

@@ -5,17 +5,21 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
+from uuid import uuid4
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from captions.cli.audio_file import blocks, duration_s
 from captions.cli.errors import CommandError
 from captions.cli.own_server import server_at
 from captions.client import Client
 from captions.doors.native.messages import Error, Segment, Stopped
-from captions.rooms.subtitles import Format, render
+from captions.rooms.subtitles import Format, SubtitleFile
 from captions.types import SAMPLE_RATE
 
 __all__ = ["add_to", "transcribe"]
@@ -34,6 +38,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument("--speed", type=float, default=0.0, help="1 is real time; 0, the default, as fast as it goes")
     parser.add_argument("--format", choices=["text", "json", "srt", "vtt"], default="text", help="default: text")
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="write FILE.txt, .json, .srt or .vtt there")
+    parser.add_argument("--room", help="a room whose readers see the captions, too (default: nobody does)")
     parser.add_argument("--url", help="a running server, ws://host:port (default: start one for this)")
     parser.add_argument("--key", help="the server's publish key")
     parser.add_argument("--model", help="the model of the server to start")
@@ -52,42 +57,49 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _run(arguments: argparse.Namespace) -> None:
     form: Format = arguments.format
+    # The bar would stand in the middle of captions that go to the same terminal.
+    quiet = arguments.output is None and sys.stdout.isatty()
     bars = (
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f}%"),
         TimeRemainingColumn(),
     )
-    with Progress(*bars, console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(*bars, console=console, transient=True, redirect_stdout=False, disable=quiet) as progress:
         async with server_at(arguments.url, arguments.model) as url:
             for path in arguments.files:
                 bar = progress.add_task(path.name, total=duration_s(path))
-                segments = await transcribe(url, path, arguments.speed, arguments.key, progress, bar)
-                _write(render(segments, form), path, form, arguments.output)
+                with _opened(path, form, arguments.output) as written:
+                    file = SubtitleFile(form)
+                    try:
+                        async for segment in transcribe(url, path, arguments):
+                            progress.update(bar, completed=segment.end)
+                            written.write(file.add(segment))
+                            written.flush()
+                    finally:
+                        written.write(file.end())
 
 
-async def transcribe(
-    url: str, path: Path, speed: float, key: str | None, progress: Progress, bar: TaskID
-) -> list[Segment]:
-    """The final segments of one file, in order.
+async def transcribe(url: str, path: Path, arguments: argparse.Namespace) -> AsyncIterator[Segment]:
+    """The final segments of one file, in order, as they come.
 
     Raises:
         CommandError: the file or the server is at fault.
     """
-    async with Client(url, key) as client:
-        await client.start("transcribe", TRACK, "pcm_f32le", SAMPLE_RATE, live=False)
-        sending = asyncio.create_task(_send(client, path, speed))
-        segments = []
+    async with Client(url, arguments.key) as client:
+        room = arguments.room or f"transcribe-{uuid4().hex}"
+        await client.start(room, TRACK, "pcm_f32le", SAMPLE_RATE, live=False)
+        sending = asyncio.create_task(_send(client, path, arguments.speed))
         try:
             async for message in client:
                 match message:
                     case Segment(final=True) if message.words:
-                        segments.append(message)
-                        progress.update(bar, completed=message.end)
+                        yield message
                     case Error():
                         raise CommandError(f"{path}: {message.message}")
                     case Stopped():
-                        return segments
+                        return
                 if sending.done():
                     await sending
         finally:
@@ -107,10 +119,13 @@ async def _send(client: Client, path: Path, speed: float) -> None:
     await client.stop(TRACK)
 
 
-def _write(rendered: str, path: Path, form: Format, folder: Path | None) -> None:
+@contextmanager
+def _opened(path: Path, form: Format, folder: Path | None) -> Iterator[TextIO]:
+    """Where the captions of one audio file go."""
     if folder is None:
-        sys.stdout.write(rendered)
+        yield sys.stdout
         return
     folder.mkdir(parents=True, exist_ok=True)
     suffix = "txt" if form == "text" else form
-    (folder / f"{path.name}.{suffix}").write_text(rendered, encoding="utf-8")
+    with (folder / f"{path.name}.{suffix}").open("w", encoding="utf-8") as file:
+        yield file

@@ -10,7 +10,7 @@ import msgspec
 from captions.config import RoomsConfig
 from captions.rooms.position import Position
 from captions.rooms.room import Kept, Room, positioned
-from captions.rooms.rooms import MISSED, RoomFull, Watcher
+from captions.rooms.rooms import MISSED, RoomCensus, RoomFull, Watcher
 from captions.rooms.transcripts import Transcript
 from captions.stream.captions import Caption
 
@@ -44,6 +44,9 @@ class MemoryRooms:
     @property
     def watchers(self) -> int:
         return sum(len(room.watchers) for room in self._rooms.values())
+
+    def census(self, now: float) -> list[RoomCensus]:
+        return [room.census(name, now) for name, room in self._rooms.items()]
 
     async def start(self) -> None:
         """Nothing to do."""

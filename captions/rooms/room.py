@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from captions.rooms.position import NOWHERE, Position
-from captions.rooms.rooms import Watcher
+from captions.rooms.rooms import RoomCensus, Watcher
 from captions.stream.captions import Caption, Segment
 
 __all__ = ["Kept", "Room", "positioned", "read_kept"]
@@ -119,6 +119,9 @@ class Room:
         if payloads:
             payloads[-1] = positioned(payloads[-1], self.position)
         return payloads
+
+    def census(self, name: str, now: float) -> RoomCensus:
+        return RoomCensus(name, len(self.watchers), len(self.live), round(now - self.touched_at, 1))
 
     def tell(self, payload: str) -> None:
         """To everybody who watches."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
@@ -10,7 +11,7 @@ from captions.rooms.position import Position
 from captions.rooms.transcripts import Transcript
 from captions.stream.captions import Caption, Missed
 
-__all__ = ["MISSED", "RoomFull", "Rooms", "RoomsAway", "Watcher"]
+__all__ = ["MISSED", "RoomCensus", "RoomFull", "Rooms", "RoomsAway", "Watcher"]
 
 MISSED = msgspec.json.encode(Missed()).decode()
 """What a watcher is told who can no longer be shown all that was said since it was last here."""
@@ -22,6 +23,16 @@ class RoomFull(Exception):
 
 class RoomsAway(Exception):
     """What the rooms are kept in cannot be reached; the message says so in a line."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomCensus:
+    """What an operator sees of a room: `speaking` segments under way, `idle_s` since somebody spoke or came."""
+
+    name: str
+    watchers: int
+    speaking: int
+    idle_s: float
 
 
 class Watcher(Protocol):
@@ -47,6 +58,9 @@ class Rooms(Protocol):
     @property
     def watchers(self) -> int:
         """Over all rooms."""
+
+    def census(self, now: float) -> list[RoomCensus]:
+        """Every room of this node."""
 
     async def start(self) -> None: ...
 

@@ -22,7 +22,7 @@ from captions.rooms.bus import Bus, StreamEntry
 from captions.rooms.outgoing import Entry, Outgoing
 from captions.rooms.position import NOWHERE, Position
 from captions.rooms.room import Kept, Room, positioned, read_kept
-from captions.rooms.rooms import MISSED, RoomFull, RoomsAway, Watcher
+from captions.rooms.rooms import MISSED, RoomCensus, RoomFull, RoomsAway, Watcher
 from captions.rooms.transcripts import Transcript
 from captions.stream.captions import Caption
 
@@ -118,6 +118,9 @@ class SharedRooms:
     def is_up(self) -> bool:
         """Redis answered when it was last asked."""
         return self._is_up
+
+    def census(self, now: float) -> list[RoomCensus]:
+        return [room.census(name, now) for name, room in self._rooms.items()]
 
     async def start(self) -> None:
         self._begin(self._write())

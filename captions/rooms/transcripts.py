@@ -56,11 +56,14 @@ class Transcript:
         if len(self._newest) >= 2 * _PACK:
             self._pack()
 
-    def captions(self) -> list[Caption]:
-        """Times are seconds since the first words in the room. A caption that cannot be read is left out."""
+    def captions(self, *, words: bool = True) -> list[Caption]:
+        """Times are seconds since the first words in the room. A caption that cannot be read is left out.
+
+        `words`: with the time of each; without, a long transcript is a third as long.
+        """
         kept = {caption.id: caption for payload in self._payloads() for caption in _read(payload)}
         newest = list(kept.values())[-self._limit :] if self._limit else []
-        moved = (_moved(caption, caption.said_at - self._origin_at - caption.start) for caption in newest)
+        moved = (_moved(caption, caption.said_at - self._origin_at - caption.start, words) for caption in newest)
         return sorted(moved, key=lambda caption: caption.said_at)
 
     def _pack(self) -> None:
@@ -84,7 +87,7 @@ def _read(payload: str) -> list[Caption]:
         return []
 
 
-def _moved(caption: Caption, by_s: float) -> Caption:
+def _moved(caption: Caption, by_s: float, with_words: bool) -> Caption:
     """A caption on the room's clock instead of its track's."""
 
     def moved(time_s: float) -> float:
@@ -93,5 +96,6 @@ def _moved(caption: Caption, by_s: float) -> Caption:
     start, end = moved(caption.start), moved(caption.end)
     if not isinstance(caption, Segment):
         return msgspec.structs.replace(caption, start=start, end=end)
-    words = [CaptionWord(word.text, moved(word.start), moved(word.end)) for word in caption.words]
+    kept = caption.words if with_words else []
+    words = [CaptionWord(word.text, moved(word.start), moved(word.end)) for word in kept]
     return msgspec.structs.replace(caption, start=start, end=end, words=words, latency=Latency())

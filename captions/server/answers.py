@@ -7,9 +7,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from captions import __version__
 from captions.config import Config
-from captions.doors.grant import NOTHING, Grant
+from captions.doors.grant import NOTHING, Grant, Right
 from captions.doors.names import NameProblem, since_in
 from captions.doors.service import Service
 from captions.rooms.rooms import RoomsAway
@@ -76,7 +78,9 @@ class Answers:
         if isinstance(admitted, Page):
             return admitted
         if found.route.kind == "transcript":
-            return await self._transcript(found, query)
+            return self._origins.share(await self._transcript(found, query), headers)
+        if found.route.kind == "rooms":
+            return self._rooms(admitted)
         return self._plain(found, query) or self._place(found, admitted, address)
 
     def admit(self, found: Match, query: Query, headers: Mapping[str, str], now: float) -> Page | Grant:
@@ -109,11 +113,19 @@ class Answers:
                 if kept is None:
                     return text(404, "this server keeps no transcripts: rooms.transcript_segments")
                 form, lang = found.parts["form"], query.get("lang", "en")
-                return await asyncio.to_thread(transcript, kept, form, lang) or text(404, "not found")
+                words = query.get("words") != "false"
+                page = await asyncio.to_thread(transcript, kept, form, lang, words=words)
+                return page or text(404, "not found")
         except RoomsAway as error:
             return text(503, f"try again: {error}")
         finally:
             self._transcripts_wanted -= 1
+
+    def _rooms(self, grant: Grant) -> Page:
+        """The rooms of this node that somebody may publish in."""
+        rooms = self._service.rooms.census(self._service.clock())
+        mine = [room for room in rooms if grant.allows(Right.PUBLISH, room.name)]
+        return text(200, msgspec.json.encode(mine).decode(), "application/json")
 
     def _plain(self, found: Match, query: Query) -> Page | None:
         """What plain HTTP gets; None lets a WebSocket through."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from urllib.parse import SplitResult, urlsplit
 
 from captions.config import Config, is_loopback
+from captions.server.pages import Page
 
 __all__ = ["Origins"]
 
@@ -30,6 +32,18 @@ class Origins:
         if origin and not self._admits(origin, host):
             return "pages of this origin may not"
         return None
+
+    def share(self, page: Page, headers: Mapping[str, str]) -> Page:
+        """A page with which a browser lets the web page do what it wants that asked for it, and was not refused."""
+        origin = headers.get("Origin")
+        if origin is None:
+            return page
+        shared = (
+            ("Access-Control-Allow-Origin", origin),
+            ("Access-Control-Expose-Headers", "Captions-Forgotten"),
+            ("Vary", "Origin"),
+        )
+        return replace(page, headers=(*page.headers, *shared))
 
     def _admits(self, origin: str, host: str) -> bool:
         if self._open:

@@ -75,15 +75,15 @@ def text(status: int, body: str, content_type: str = "text/plain") -> Page:
     return Page(status, (("Content-Type", f"{content_type}; charset=utf-8"),), body.encode())
 
 
-def transcript(of: Transcript, form: str, lang: str = "en") -> Page | None:
+def transcript(of: Transcript, form: str, lang: str = "en", *, words: bool = True) -> Page | None:
     """What was said in a room as a file; None for a form there is none of. `lang`: of our own words in it.
 
-    SRT and text have no field for the speaker.
+    SRT and text have no field for the speaker. JSON may do without the times of each word.
     """
     if form not in _TRANSCRIPTS:
         return None
     kind, content_type = _TRANSCRIPTS[form]
-    captions = of.captions()
+    captions = of.captions(words=words and kind == "json")
     if kind == "json":
         body = msgspec.json.encode(captions)
     else:

@@ -148,6 +148,7 @@ ROUTES = (
     Route("/v1/livekit", "livekit", Right.PUBLISH, _livekit, _asked_of_livekit, is_track=True),
     Route("/v1/rtp", "rtp", Right.PUBLISH, method="POST"),
     Route("/v1/rtp/{source}", "rtp_source", Right.PUBLISH, method="DELETE"),
+    Route("/v1/rooms", "rooms", Right.PUBLISH),
     Route("/v1/rooms/{room}/captions", "watch", Right.WATCH),
     Route("/v1/rooms/{room}/transcript.{form}", "transcript", Right.WATCH),
     Route("/healthz", "health"),

@@ -84,7 +84,7 @@ async def test_what_the_microphone_hears_is_captioned(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     async with serving() as served:
-        arguments = argparse.Namespace(device=None, url=served.url, key=None, model=None)
+        arguments = argparse.Namespace(device=None, room="standup", name="Zoé", url=served.url, key=None, model=None)
         running = asyncio.create_task(mic.caption(arguments, lambda _device, hear: Microphone(hear)))
         shown = ""
         async with asyncio.timeout(PATIENCE_S):
@@ -94,4 +94,9 @@ async def test_what_the_microphone_hears_is_captioned(
                 shown += capsys.readouterr().out
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-    assert "w3" in shown + capsys.readouterr().out
+    shown += capsys.readouterr().out
+    assert "w3" in shown
+    assert "Zoé: w1" in shown
+    kept = await served.server.rooms.transcript("standup")
+    assert kept is not None
+    assert kept.captions() != []

@@ -112,16 +112,18 @@ async def served(*arguments: str) -> tuple[int, str, str]:
 async def test_it_says_where_it_listens_and_which_model_it_loaded() -> None:
     status, out, _ = await served("--port", "0", "--model", "moonshine", "--lanes", "3")
     assert status == 0
-    first, second, *_ = out.splitlines()
-    assert re.fullmatch(r"Captions \S+ listens on ws://127\.0\.0\.1:\d+/v1/stream", first)
-    assert second.strip() == "model moonshine-tiny-en, 3 lanes, knows English"
+    first, page, model, *_ = out.splitlines()
+    listens = re.fullmatch(r"Captions \S+ listens on ws://127\.0\.0\.1:(\d+)/v1/stream", first)
+    assert listens is not None
+    assert page == f"  page http://localhost:{listens[1]}/"
+    assert model.strip() == "model moonshine-tiny-en, 3 lanes, knows English"
     assert "French" in out
 
 
 async def test_it_says_what_the_model_runs_on_and_what_a_step_takes() -> None:
     status, out, _ = await served("--port", "0", "--model", "digits")
     assert status == 0
-    model, runs_on = out.splitlines()[1:3]
+    model, runs_on = out.splitlines()[2:4]
     assert re.fullmatch(r"  model digits, [1-8] lanes, knows English", model)
     assert re.fullmatch(r"  on the CPU, float32, 1 thread; a step of all lanes takes \d+\.\d ms", runs_on)
 

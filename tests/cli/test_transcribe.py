@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import signal
+import sys
 from pathlib import Path
 
 import av
@@ -15,8 +18,8 @@ from captions.cli.audio_file import blocks, duration_s
 from captions.cli.errors import CommandError
 from captions.models.moonshine.words import spoken
 from captions.types import SAMPLE_RATE, Pcm
-from tests.server.harness import Served, serving
-from tests.speech import dickens, saying
+from tests.server.harness import PATIENCE_S, Served, serving
+from tests.speech import dickens, saying, silence
 
 CODECS = {
     "wav": ("pcm_s16le", 44_100),
@@ -183,3 +186,37 @@ def test_a_server_of_its_own_that_does_not_start_is_one_line(
 ) -> None:
     monkeypatch.setenv("CAPTIONS_SERVER_PROT", "80")
     assert "prot" in failure(capsys, str(numbered_words(tmp_path)))
+
+
+async def test_what_was_transcribed_is_in_the_file_while_more_is_heard_and_after_an_interruption(
+    tmp_path: Path,
+) -> None:
+    """In real time it would take eight minutes; after the first words the user has enough."""
+    pieces = [np.concatenate([*saying(number % 40), *silence(60)]) for number in range(100)]
+    path = write(tmp_path / "long.wav", np.concatenate(pieces), "pcm_f32le", SAMPLE_RATE)
+    written = tmp_path / "out" / "long.wav.json"
+    async with serving() as served:
+        command = [sys.executable, "-m", "captions", "transcribe", str(path), "--format", "json", "--speed", "20"]
+        arguments = ["--output", str(written.parent), "--url", served.url]
+        running = await asyncio.create_subprocess_exec(*command, *arguments, stderr=asyncio.subprocess.DEVNULL)
+        async with asyncio.timeout(PATIENCE_S):
+            while not written.exists() or '"w2"' not in written.read_text():  # noqa: ASYNC110 -- another process writes
+                await asyncio.sleep(0.05)
+        running.send_signal(signal.SIGINT)
+        async with asyncio.timeout(PATIENCE_S):
+            assert await running.wait() == 130
+    said = [segment["text"] for segment in json.loads(written.read_text())]
+    assert said[:3] == ["w0", "w1", "w2"]
+    assert len(said) < 90
+
+
+async def test_a_file_is_transcribed_for_nobody_else_unless_a_room_is_named(tmp_path: Path) -> None:
+    path = str(numbered_words(tmp_path))
+    async with serving() as served:
+        assert await run(served, path, "--room", "minutes") == 0
+        assert await run(served, path) == 0
+        named, other = sorted(
+            (room.name for room in served.server.rooms.census(0.0)), key=lambda name: name != "minutes"
+        )
+        assert named == "minutes"
+        assert re.fullmatch(r"transcribe-[0-9a-f]{32}", other)

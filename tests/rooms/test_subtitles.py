@@ -7,7 +7,7 @@ import json
 import pytest
 
 from captions.doors.native.messages import CaptionWord, Latency, Participant, Segment
-from captions.rooms.subtitles import render
+from captions.rooms.subtitles import Format, SubtitleFile, render
 
 
 def segment(text: str, start: float, end: float, name: str = "") -> Segment:
@@ -120,3 +120,13 @@ def test_a_cue_lasts_as_long_as_its_words_even_if_another_speaks() -> None:
 )
 def test_nothing_said_is_an_empty_file_of_its_form(form: str, empty: str) -> None:
     assert render([], form) == empty  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("form", ["text", "json", "srt", "vtt"])
+def test_a_file_that_is_written_as_segments_come_is_the_same_and_whole_when_it_ends_early(form: Format) -> None:
+    three = [segment("Yes.", 1.0, 1.2), segment("No.", 1.5, 3.0), segment("Perhaps.", 4.0, 5.0)]
+    for length in range(4):
+        file = SubtitleFile(form)
+        assert "".join(file.add(said) for said in three[:length]) + file.end() == render(three[:length], form)
+    as_they_come = SubtitleFile(form)
+    assert ["Yes." in as_they_come.add(three[0]) + as_they_come.add(three[1])] == [True]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
+import json
 import urllib.error
 import urllib.request
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
@@ -149,3 +152,42 @@ def test_one_segment_that_cannot_be_read_costs_the_transcript_no_other() -> None
         segment("a4", 4.0, 5.0),
     )
     assert [said.id for said in transcript.captions()] == ["a1", "a4"]
+
+
+async def test_a_listed_web_page_may_read_a_transcript_and_how_much_is_not_kept() -> None:
+    page = "https://meet.example.org"
+    async with RoomServer(KeysConfig(publish=("p",), watch=("w",)), origins=(page,)) as server:
+        server.publish(segment("1", 0.0, 1.0))
+        for key, status in (("w", 200), ("x", 401)):
+            url = f"{server.url}/v1/rooms/r/transcript.json?key={key}"
+            answer = await asyncio.to_thread(asked_by, page, url)
+            assert answer.status == status
+            if status == 200:
+                assert answer.headers["Access-Control-Allow-Origin"] == page
+                assert answer.headers["Access-Control-Expose-Headers"] == "Captions-Forgotten"
+                assert answer.headers["Vary"] == "Origin"
+        url = f"{server.url}/v1/rooms/r/transcript.json?key=w"
+        answer = await asyncio.to_thread(asked_by, "https://evil.example", url)
+        assert answer.status == 403
+        assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+def asked_by(page: str, url: str) -> http.client.HTTPResponse:
+    split = urlsplit(url)
+    assert split.hostname is not None
+    connection = http.client.HTTPConnection(split.hostname, split.port, timeout=10)
+    connection.request("GET", f"{split.path}?{split.query}", headers={"Origin": page})
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    return answer
+
+
+async def test_a_transcript_may_do_without_the_times_of_words() -> None:
+    async with RoomServer() as server:
+        server.publish(segment("1", 0.0, 1.0))
+        url = f"{server.url}/v1/rooms/r/transcript.json"
+        for query, words in (("", 1), ("?words=false", 0)):
+            _, body = await asyncio.to_thread(get, url + query)
+            [said] = json.loads(body)
+            assert (said["text"], len(said["words"])) == ("said", words)
