@@ -27,8 +27,8 @@ __all__ = ["Answers", "LetIn"]
 _NO_KEY = "a key or token that is good for this is needed: Authorization: Bearer KEY, or ?key=KEY"
 """Said to whoever may not, for whatever reason: who is told which, learns what others may."""
 
-_MOST_TRANSCRIPTS_WANTED = 20
-"""So that the last of them waits for about a second."""
+_MOST_TRANSCRIPTS_WANTED = 10
+"""A long one takes half a second; so the last of them comes within the time that a connection has to be answered in."""
 
 
 @dataclass(frozen=True, slots=True)
