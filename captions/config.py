@@ -223,7 +223,7 @@ class RtpConfig(_Section, frozen=True):
     forget_after_s: Seconds = 300.0
 
 
-class ClusterConfig(_Section, frozen=True):
+class ClusterConfig(_SecretSection, frozen=True):
     """What several nodes share. `redis`: its address, docs/deploy.md; "" keeps the rooms in this process.
 
     `waiting_bytes`: what is kept for the other nodes while Redis is away.

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from bench.attacks.bystanders import heard_between
+from bench.attacks.endings import ENDINGS
+from bench.attacks.endings import missed as ending_missed
 from bench.attacks.siege import missed
 from bench.commands.attack import ATTACKS
 from bench.load.clips import CLIP_RATE, Clip
@@ -96,3 +98,28 @@ def test_frames_by_hand_have_the_length_they_say(length: int, head: bytes) -> No
     made = frame(bytes(length))
     assert made.startswith(head)
     assert len(made) == length + 6 + {5: 0, 200: 2, 70_000: 8}[length]
+
+
+def ending_of(**other: float) -> Run:
+    held = {"not_ready_after": 0.3, "told": 1.0, "ended_after": 1.0, "status": 1.0, "captions_again": 4.0}
+    return Run("one", {name: exact(value, "") for name, value in (held | {"never_final": 0.0} | other).items()})
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "misses"),
+    [
+        ("step-raises", {}, []),
+        ("step-raises", {"not_ready_after": 2.1}, ["not ready too late"]),
+        ("step-hangs", {"not_ready_after": 10.1, "captions_again": 14.0}, []),
+        ("step-raises", {"told": 0.0}, ["clients not told"]),
+        ("sigkill", {"told": 0.0, "status": -9.0}, []),
+        ("step-raises", {"ended_after": -1.0}, ["the process did not end"]),
+        ("step-raises", {"status": 0.0}, ["its status"]),
+        ("sigterm", {"status": 0.0}, []),
+        ("sigterm", {"status": 0.0, "never_final": 1.0}, ["words not final"]),
+        ("step-raises", {"captions_again": -1.0}, ["no captions again"]),
+        ("warm-up-raises", {"captions_again": -1.0, "told": 0.0}, []),
+    ],
+)
+def test_each_target_of_an_end_can_be_missed(name: str, other: dict[str, float], misses: list[str]) -> None:
+    assert ending_missed(ENDINGS[name], ending_of(**other)) == misses
