@@ -28,7 +28,7 @@ class Waiting(Protocol):
 
 
 class Slots:
-    """`take` one before a track is opened, `give_back` when it is gone.
+    """`take` one before a track is opened; `give_back` a session's, `free` any other, when it is gone.
 
     A session whose client is gone is `set_aside` until it is `called_back`. When somebody who is here wants a slot,
     those are given up, the longest gone first. Their slots are free at once, though their last words are still on their
@@ -86,6 +86,10 @@ class Slots:
                 self._given_up.remove(session)
             return
         self._release(session.holder, 1)
+
+    def free(self, grant: Grant) -> None:
+        """A track that belongs to no session is gone."""
+        self._release(grant.holder, 1)
 
     def set_aside(self, session: Waiting) -> None:
         self._aside[session] = None

@@ -2,4 +2,15 @@
 
 __all__ = ["TARGETS"]
 
-TARGETS = ("native", "kyutai", "ogg", "opus", "timeline", "configuration", "tokens", "addresses")
+TARGETS = (
+    "native",
+    "kyutai",
+    "json_doors",
+    "ogg",
+    "opus",
+    "rtp",
+    "timeline",
+    "configuration",
+    "tokens",
+    "addresses",
+)

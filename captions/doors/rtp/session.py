@@ -11,6 +11,7 @@ from captions.doors.grant import Grant, Right
 from captions.doors.published_track import PublishedTrack
 from captions.doors.rtp.messages import RtpAnswer, RtpRequest
 from captions.doors.service import Service
+from captions.doors.slots import NoSlot
 from captions.stream import rtp
 from captions.stream.captions import Participant
 from captions.stream.codec import Codec
@@ -42,6 +43,7 @@ class _Source:
     payload_type: int | None
     level_extension: int | None
     heard_at: float
+    grant: Grant
     address: Address | None = None
     left: bool = False
 
@@ -78,8 +80,10 @@ class RtpSession:
         ssrc = request.ssrc or self._new_ssrc()
         if ssrc in self._sources:
             raise RtpRefusal(409, f"packets of the source {ssrc} are another participant's")
-        if not self._service.slots.make_room():
-            raise RtpRefusal(503, "the server has all the tracks it may; try another")
+        try:
+            self._service.slots.take(grant)
+        except NoSlot as error:
+            raise RtpRefusal(503, str(error)) from None
         track = PublishedTrack(
             self._service,
             self,
@@ -96,6 +100,7 @@ class RtpSession:
             request.payload_type,
             request.audio_level_extension,
             self._service.clock(),
+            grant,
         )
         return RtpAnswer(
             id=source.id,
@@ -162,7 +167,9 @@ class RtpSession:
         """It has left the table already."""
 
     def _end(self, ssrc: int) -> None:
-        self._sources.pop(ssrc).track.end()
+        source = self._sources.pop(ssrc)
+        source.track.end()
+        self._service.slots.free(source.grant)
 
     def _new_ssrc(self) -> int:
         while (ssrc := secrets.randbits(32)) in self._sources or not ssrc:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -107,3 +108,13 @@ def test_sources_are_given_out_once() -> None:
     with pytest.raises(RtpRefusal, match="another participant") as refusal:
         house.open(ssrc=min(given))
     assert refusal.value.status == 409
+
+
+def test_a_holder_has_no_more_sources_than_tracks() -> None:
+    house, ada = House(), replace(ANYTHING, holder="ada", tracks=1)
+    first = house.session.open(RtpRequest("daily", "one"), ada)
+    with pytest.raises(RtpRefusal, match="all the tracks it may") as refusal:
+        house.session.open(RtpRequest("daily", "two"), ada)
+    assert refusal.value.status == 503
+    house.session.close(first.id, ada)
+    house.session.open(RtpRequest("daily", "two"), ada)
