@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     import torch
 
     from bench.kyutai.oracle import Oracle, onnx_float32
-    from bench.kyutai.oracle import run as check
+    from bench.kyutai.schedules import run as check
     from bench.kyutai.shapes import LM_SMALL, MIMI_SMALL, write_random_checkpoint
 
     torch.set_num_threads(arguments.threads)

@@ -9,7 +9,7 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-__all__ = ["gpu_utilisation", "machine"]
+__all__ = ["gpu_power_w", "gpu_utilisation", "machine"]
 
 _PACKAGES = (
     "captions",
@@ -46,6 +46,11 @@ def machine() -> dict[str, str]:
 def gpu_utilisation() -> list[float]:
     """Percent of each NVIDIA GPU that is busy now; empty without one."""
     return [float(value) for value in _nvidia("utilization.gpu")]
+
+
+def gpu_power_w() -> list[float]:
+    """Watts that each NVIDIA GPU draws now; empty without one, or if it does not tell."""
+    return [float(value) for value in _nvidia("power.draw") if value.replace(".", "", 1).isdigit()]
 
 
 def _nvidia(field: str) -> list[str]:

@@ -47,6 +47,7 @@ def plots(result: Result) -> list[tuple[str, str]]:
         ("How late the harness itself was", _lateness),
         ("The harness alone: lateness by number of tracks", _harness),
         ("One step by number of lanes", _steps),
+        ("The GPU's memory by number of lanes, measured and worked out on paper", _gpu_memory),
         ("Resident memory, every garbage collected before each point", _memory),
         ("Open files, tasks and threads", _counts),
     ):
@@ -199,6 +200,20 @@ def _steps(axes: Axes, runs: Sequence[Run]) -> bool:
         axes.set_ylim(bottom=0)
         axes.legend(frameon=False)
     return drawn
+
+
+def _gpu_memory(axes: Axes, runs: Sequence[Run]) -> bool:
+    columns = next((run.series["gpu_memory"] for run in runs if "gpu_memory" in run.series), None)
+    if columns is None:
+        return False
+    axes.plot(columns["lanes"], columns["paper_gib"], "--", label="on paper")
+    measured = columns.get("gib", [])
+    if measured:
+        axes.plot(columns["lanes"], measured, "o-", label="measured")
+    axes.set(xlabel="lanes", ylabel="GiB")
+    axes.set_ylim(bottom=0)
+    axes.legend(frameon=False)
+    return True
 
 
 def _memory(axes: Axes, runs: Sequence[Run]) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.kyutai.oracle import Oracle, onnx_float32, run
+from bench.kyutai.oracle import Oracle, onnx_float32
+from bench.kyutai.schedules import run
 
 
 def test_every_token_in_a_busy_batch_is_that_of_moshis_own_loop(small_checkpoint: Path) -> None:

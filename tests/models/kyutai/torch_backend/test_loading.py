@@ -8,7 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from bench.kyutai.oracle import Oracle, run
+from bench.kyutai.oracle import Oracle
+from bench.kyutai.schedules import run
 from bench.kyutai.shapes import LM_SMALL, MIMI_SMALL, write_random_checkpoint
 from captions.models.kyutai.checkpoint import Checkpoint
 from captions.models.kyutai.torch_backend.loading import device_of, dtype_of, load_encoder, load_lm, load_mimi

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.kyutai.oracle import Oracle, run
+from bench.kyutai.oracle import Oracle
+from bench.kyutai.schedules import run
 from captions.models.kyutai.torch_backend.attention import Attention, fused, products
 
 SCHEDULES = 4
