@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta, Struct
@@ -27,6 +27,7 @@ __all__ = [
     "LanesConfig",
     "LimitsConfig",
     "ModelConfig",
+    "Role",
     "RoomsConfig",
     "RtpConfig",
     "ServerConfig",
@@ -223,14 +224,21 @@ class RtpConfig(_Section, frozen=True):
     forget_after_s: Seconds = 300.0
 
 
-class ClusterConfig(_SecretSection, frozen=True):
-    """What several nodes share. `redis`: its address, docs/deploy.md; "" keeps the rooms in this process.
+Role: TypeAlias = Literal["all", "speech", "watch"]
+"""What a node does: "speech" takes audio, "watch" is a gateway without a model, for pages, watchers and transcripts."""
 
+
+class ClusterConfig(_SecretSection, frozen=True):
+    """What several nodes share. `redis`: its address; "" keeps the rooms in this process.
+
+    `role`: what this node does. `address`: where clients reach it, "ws://10.0.0.7:8080"; "" is where it listens.
     `waiting_bytes`: what is kept for the other nodes while Redis is away.
     """
 
     redis: Annotated[str, Meta(pattern=r"^$|^(rediss?(\+cluster|\+sentinel)?|unix)://.+$")] = ""
     waiting_bytes: Count = 16 << 20
+    role: Role = "all"
+    address: Annotated[str, Meta(pattern=r"^$|^wss?://[^/?#@\s]+$")] = ""
 
 
 class Config(_Section, frozen=True):
@@ -324,6 +332,10 @@ def _check(config: Config) -> None:
         raise ConfigError("server.origins: without keys only pages of this machine may watch; set keys.publish as well")
     if bool(config.server.tls_cert) != bool(config.server.tls_key):
         raise ConfigError("server: tls_cert and tls_key go together")
+    if config.cluster.role == "watch" and not config.cluster.redis:
+        raise ConfigError("cluster.role: a gateway has nothing to show without cluster.redis")
+    if config.cluster.role == "watch" and config.rtp.listen:
+        raise ConfigError("rtp.listen: a gateway hears nothing")
     if config.vad.release > config.vad.onset:
         raise ConfigError("vad.release: must not be above vad.onset")
 

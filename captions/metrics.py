@@ -73,7 +73,7 @@ class Metrics:
         self.readers_dropped = Counter(
             "captions_readers_dropped", "Connections closed because they read too slowly", ["route"], registry=r
         )
-        self.bus_up = Gauge("captions_bus_up", "Redis answered when it was last asked: 1, else 0", registry=r)
+        self.bus_up = Gauge("captions_bus_up", "What is said at the other nodes comes here: 1, else 0", registry=r)
         self.bus_waiting_bytes = Gauge(
             "captions_bus_waiting_bytes", "What the other nodes have not been told yet", registry=r
         )

@@ -18,7 +18,7 @@ IMPORTERS = {
     "onnx": {"models/kyutai/onnx_backend/graph.py"},
     "opuslib_next": {"stream/opus.py"},
     "av": {"cli/audio_file.py"},
-    "moonshine_voice": {"cli/demo.py", "server/pages.py"},
+    "moonshine_voice": {"cli/demo.py"},
     "sounddevice": {"cli/mic.py"},
     "prometheus_client": {"metrics.py"},
     "jwt": {"server/tokens.py"},
@@ -32,9 +32,10 @@ NO_STAGE = {"asyncio", "threading", "time", "socket", "concurrent", "multiproces
 
 ARROWS = {
     "__main__": {"cli", "client", "config", "models"},
-    "cli": {"server", "client", "doors", "rooms", "models", "stream", "vad", "config", "logs", "types"},
-    "server": {"doors", "engine", "rooms", "models", "stream", "config", "metrics"},
+    "cli": {"server", "client", "cluster", "doors", "rooms", "models", "stream", "vad", "config", "logs", "types"},
+    "server": {"cluster", "doors", "engine", "rooms", "models", "stream", "config", "metrics"},
     "client": {"doors"},
+    "cluster": {"rooms", "config"},
     "doors": {"engine", "rooms", "stream", "vad", "config", "metrics", "types"},
     "engine": {"models", "stream", "vad", "config", "metrics", "types"},
     "rooms": {"stream", "config", "metrics"},

@@ -30,6 +30,8 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument("--port", type=int, help="port to listen on; 0 takes a free one (default: 8080)")
     parser.add_argument("--model", help="auto, moonshine, digits, a name on the model hub, or a folder")
     parser.add_argument("--lanes", type=int, help="tracks the model hears at once (default: what suits it)")
+    parser.add_argument("--role", choices=("all", "speech", "watch"), help="of a node among several (default: all)")
+    parser.add_argument("--redis", metavar="URL", help="what the nodes share (default: nothing, this node is alone)")
     parser.add_argument("--config", type=Path, help="configuration file (default: config.toml, if there is one)")
     parser.set_defaults(run=run)
 
@@ -40,6 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     flags = {
         "server": {"host": arguments.host, "port": arguments.port},
         "model": {"name": arguments.model, "lanes": arguments.lanes},
+        "cluster": {"role": arguments.role, "redis": arguments.redis},
     }
     file = arguments.config or (default if default.exists() else None)
 
@@ -48,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     config = read()
     _allow_all_files()
-    model = models.load(config.model)
+    model = None if config.cluster.role == "watch" else models.load(config.model)
     try:
         asyncio.run(_serve(config, model, read))
     except OSError as error:
@@ -74,7 +77,7 @@ def _allow_all_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-async def _serve(config: Config, model: Model, read: Callable[[], Config]) -> None:
+async def _serve(config: Config, model: Model | None, read: Callable[[], Config]) -> None:
     server = Server(config, model, reread=read)
     await server.run(lambda: print(_announcement(config, model, server.port), flush=True))
 
@@ -91,7 +94,9 @@ def _readable(host: str) -> str:
     return "localhost" if everywhere or is_loopback(host) else f"[{host}]" if ":" in host else host
 
 
-def _announcement(config: Config, model: Model, port: int) -> str:
+def _announcement(config: Config, model: Model | None, port: int) -> str:
+    if model is None:
+        return f"Captions {__version__} is a gateway on http://{config.server.host}:{port}/: it hears nothing itself"
     info = model.info
     known = " and ".join(_LANGUAGES.get(language, language) for language in info.languages)
     scheme = "wss" if config.server.tls_cert else "ws"

@@ -38,7 +38,7 @@ class Service:
     """The engine, the rooms and the limits. `draining`: no new track is taken. `sessions`: the native ones, by id.
 
     `clock` is monotonic, `wall_clock` in seconds since 1970. `waiting`: what is kept for clients that have not read it.
-    `slots`: who has how many tracks.
+    `slots`: who has how many tracks. `elsewhere`: another node's address that takes tracks, to send a client to.
     """
 
     engine: Engine
@@ -49,6 +49,7 @@ class Service:
     wall_clock: Callable[[], float]
     new_id: Callable[[], str]
     draining: bool = False
+    elsewhere: Callable[[], str | None] = lambda: None
     sessions: dict[str, Session] = field(default_factory=dict)
     waiting: SharedBytes = field(init=False)
     slots: Slots = field(init=False)

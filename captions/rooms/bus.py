@@ -1,4 +1,4 @@
-"""What nodes share, in Redis: one stream a room. The only importer of redis.
+"""What nodes share, in Redis: one stream a room, and what each told of itself. The only importer of redis.
 
 The keys of a room carry one of 64 hash tags, so that a Redis Cluster spreads rooms over its machines and one blocking
 read still follows all the rooms of a tag.
@@ -6,6 +6,7 @@ read still follows all the rooms of a tag.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -25,11 +26,15 @@ from captions.rooms.rooms import RoomsAway
 
 __all__ = ["Bus", "StreamEntry"]
 
+log = logging.getLogger(__name__)
+
 _TAGS = 64
 _TIMEOUT_S = 1.0
 """A Redis that has not answered for so long is away."""
 _BLOCK_MS = 100
 """How long a read waits for news: a room that is newly watched is live after no more than that."""
+
+_NODES = "captions:{nodes}"
 
 StreamEntry = tuple[Position, bytes, bytes]
 """Where it stands, which node said it, and the JSON of a caption's revision or a notice."""
@@ -47,9 +52,23 @@ class Bus:
         self._redis, self._is_cluster = _client(url)
         self._keep_ms = max(1, int(keep_s * 1_000))
         self._most_entries = most_entries
+        self.is_up = False
+        """Redis answered when it was last asked."""
 
     async def close(self) -> None:
         await self._redis.aclose()
+
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[None]:
+        try:
+            yield
+        except (RedisError, OSError, TimeoutError) as error:
+            why = f"Redis: {error}" if isinstance(error, ResponseError) else "Redis cannot be reached"
+            if self.is_up:
+                log.warning("the other nodes cannot be reached", extra={"error": why})
+            self.is_up = False
+            raise RoomsAway(why) from error
+        self.is_up = True
 
     def shard_of(self, room: str) -> int:
         """Rooms of one shard can be read together."""
@@ -60,7 +79,7 @@ class Bus:
 
         After `RoomsAway` some of it may be there all the same: to give it again harms nobody.
         """
-        async with _asking():
+        async with self._asking():
             pipeline = self._redis.pipeline(transaction=False)
             for entry in entries:
                 fields: dict[Any, Any] = {"n": node, "s": entry.payload}
@@ -78,27 +97,44 @@ class Bus:
         rooms = {_key(room).encode(): room for room in positions}
         streams: dict[Any, Any] = {_key(room): str(position) for room, position in positions.items()}
         count = max(10, 2_000 // len(positions))
-        async with _asking():
+        async with self._asking():
             found = await self._redis.xread(streams, count=count, block=_BLOCK_MS)
         return [(rooms[key], _entries(entries)) for key, entries in found]
 
     async def after(self, room: str, position: Position, count: int) -> list[StreamEntry]:
         """The first entries behind a position."""
-        async with _asking():
+        async with self._asking():
             return _entries(await self._redis.xrange(_key(room), f"({position}", "+", count))
 
     async def before(self, room: str, position: Position | None, count: int) -> list[StreamEntry]:
         """The last entries before a position, or of all; newest first."""
         end = "+" if position is None else f"({position}"
-        async with _asking():
+        async with self._asking():
             return _entries(await self._redis.xrevrange(_key(room), end, "-", count))
 
     async def has_all_since(self, room: str, position: Position) -> bool:
         """Whether nothing behind a position has been trimmed or lost: something at or before it is still there."""
         if position == NOWHERE:
             return True
-        async with _asking():
+        async with self._asking():
             return bool(await self._redis.xrange(_key(room), "-", str(position), 1))
+
+    async def nodes(self, node: str, told: bytes, keep_s: float) -> dict[str, bytes | None]:
+        """Tell of one node, for a while, and what all of them told; None for one that has not lately."""
+        async with self._asking():
+            pipeline = self._redis.pipeline(transaction=False)
+            pipeline.set(f"{_NODES}:{node}", told, px=int(keep_s * 1_000))
+            pipeline.sadd(_NODES, node)
+            pipeline.smembers(_NODES)
+            known = sorted(name.decode() for name in (await pipeline.execute())[2])
+            return dict(zip(known, await self._redis.mget([f"{_NODES}:{name}" for name in known]), strict=True))
+
+    async def node_left(self, node: str) -> None:
+        async with self._asking():
+            pipeline = self._redis.pipeline(transaction=False)
+            pipeline.delete(f"{_NODES}:{node}")
+            pipeline.srem(_NODES, node)
+            await pipeline.execute()
 
 
 def _key(room: str) -> str:
@@ -108,14 +144,6 @@ def _key(room: str) -> str:
 def _entries(found: Any) -> list[StreamEntry]:
     """Entries as the redis package gives them; what others have put into a stream of ours has no JSON."""
     return [(Position.parse(at.decode()), fields.get(b"n", b""), fields.get(b"s", b"")) for at, fields in found]
-
-
-@asynccontextmanager
-async def _asking() -> AsyncIterator[None]:
-    try:
-        yield
-    except (RedisError, OSError, TimeoutError) as error:
-        raise RoomsAway(f"Redis: {error}" if isinstance(error, ResponseError) else "Redis cannot be reached") from error
 
 
 def _client(url: str) -> tuple[Any, bool]:

@@ -27,6 +27,7 @@ class MemoryRooms:
     """
 
     failed = False
+    is_up = True
 
     def __init__(
         self, config: RoomsConfig, watchers_per_room: int, wall_clock: Callable[[], float] = time.time

@@ -56,6 +56,10 @@ class Rooms(Protocol):
         """Something broke that only a restart mends."""
 
     @property
+    def is_up(self) -> bool:
+        """What is said at the other nodes comes here."""
+
+    @property
     def watchers(self) -> int:
         """Over all rooms."""
 

@@ -103,7 +103,6 @@ class SharedRooms:
         self._reading: set[int] = set()
         self._reads = asyncio.Semaphore(_MOST_READS_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._is_up = False
         self._stopping = False
         self.failed = False
 
@@ -116,8 +115,7 @@ class SharedRooms:
 
     @property
     def is_up(self) -> bool:
-        """Redis answered when it was last asked."""
-        return self._is_up
+        return self._bus.is_up
 
     def census(self, now: float) -> list[RoomCensus]:
         return [room.census(name, now) for name, room in self._rooms.items()]
@@ -237,28 +235,16 @@ class SharedRooms:
         entries += [Entry(room, f"{MISSED}{room}", MISSED) for room in losses]
         try:
             refused = await self._bus.append(self._node, entries)
-        except RoomsAway as error:
+        except RoomsAway:
             self._outgoing.back(entries)
-            self._is_away(error)
             await asyncio.sleep(_RETRY_S)
         else:
-            self._is_back()
             self._metrics.bus_published.inc(len(entries) - len(refused))
             self._metrics.bus_lost.inc(len(refused))
         self._under_way = []
         self._metrics.bus_lost.inc(self._outgoing.lost)
         self._outgoing.lost = 0
         self._metrics.bus_waiting_bytes.set(self._outgoing.waiting_bytes)
-
-    def _is_away(self, error: RoomsAway) -> None:
-        if self._is_up:
-            log.warning("the other nodes cannot be reached", extra={"error": str(error)})
-        self._is_up = False
-        self._metrics.bus_up.set(0)
-
-    def _is_back(self) -> None:
-        self._is_up = True
-        self._metrics.bus_up.set(1)
 
     # What this node follows.
 
@@ -272,11 +258,9 @@ class SharedRooms:
                 async with self._reads:
                     history = await self._history(name)
                 break
-            except RoomsAway as error:
-                self._is_away(error)
+            except RoomsAway:
                 self._let_in(name, room)
                 await asyncio.sleep(_RETRY_S)
-        self._is_back()
         room.position = history[-1][0] if history else NOWHERE
         news = room.rebuild([kept for at, _, payload in history if (kept := read_kept(payload, at)) is not None])
         for kept in news if room.open else ():
@@ -320,13 +304,11 @@ class SharedRooms:
                 if was_away:
                     await self._tell_of_holes(dict(positions))
                 news = await self._bus.read(positions)
-            except RoomsAway as error:
+            except RoomsAway:
                 was_away = True
-                self._is_away(error)
                 await asyncio.sleep(_RETRY_S)
                 continue
             was_away = False
-            self._is_back()
             taken = 0
             for name, entries in news:
                 for entry in entries:
@@ -397,8 +379,7 @@ class SharedRooms:
                         newest[kept.id] = kept
                 if len(page) < _PAGE:
                     break
-        except RoomsAway as error:
-            self._is_away(error)
+        except RoomsAway:
             missed = True
         if watcher not in room.returning:
             return

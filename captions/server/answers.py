@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import msgspec
 
 from captions import __version__
+from captions.cluster.nodes import Nodes
 from captions.config import Config
 from captions.doors.grant import NOTHING, Grant, Right
 from captions.doors.names import NameProblem, since_in
@@ -42,8 +43,12 @@ class LetIn:
 class Answers:
     """`answer` every request by the route table, before its WebSocket is let in."""
 
-    def __init__(self, config: Config, service: Service, admission: Admission, fullness: Fullness) -> None:
+    def __init__(
+        self, config: Config, service: Service, admission: Admission, fullness: Fullness, nodes: Nodes
+    ) -> None:
         self._limits = config.limits
+        self._role = config.cluster.role
+        self._nodes = nodes
         self._service = service
         self._admission = admission
         self._fullness = fullness
@@ -73,7 +78,10 @@ class Answers:
         """
         found = match(path)
         if found is None:
-            return self._pages.answer(path, headers.get("If-None-Match", "")) or text(404, "not found")
+            page = self._pages.answer(path, headers.get("If-None-Match", "")) if self._role != "speech" else None
+            return page or text(404, "not found")
+        if not found.route.is_for(self._role):
+            return text(404, f"not at this node: its role is {self._role!r}")
         admitted = self.admit(found, query, headers, now)
         if isinstance(admitted, Page):
             return admitted
@@ -136,6 +144,8 @@ class Answers:
                 return self._readiness()
             case "metrics":
                 return text(200, self._exposition(), "text/plain; version=0.0.4")
+            case "nodes":
+                return text(200, msgspec.json.encode(self._nodes.all()).decode(), "application/json")
             case "build_info" | "modules_info" as what:
                 return text(200, json.dumps(self._kyutai_info(what)), "application/json")
             case "watch":
@@ -173,12 +183,15 @@ class Answers:
             return text(503, "not ready")
         if self._service.draining:
             return text(503, "draining")
+        if self._role == "watch" and not self._service.rooms.is_up:
+            return text(503, "Redis cannot be reached")
         return text(200 if self._fullness.takes_publishers else 503, f"{self._fullness.worst():.0%} full")
 
     def _exposition(self) -> str:
         metrics = self._service.metrics
         for limit, share in self._fullness.shares().items():
             metrics.limit_used.labels(limit=limit).set(share)
+        metrics.bus_up.set(self._service.rooms.is_up)
         metrics.fullness.set(self._fullness.worst())
         return metrics.exposition().decode()
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
-import moonshine_voice
 import msgspec
 
 from captions.rooms import subtitles
@@ -58,7 +58,7 @@ class Pages:
         self._pages["/overlay/figures.js"] = _static(_figures().encode(), _TYPES[".js"])
         self._pages["/"] = _document(_FOLDER / "index.html", "'none'", "microphone=(self), camera=(), geolocation=()")
         self._pages["/overlay"] = _document(_FOLDER / "overlay.html", "*", "microphone=(), camera=(), geolocation=()")
-        self._pages[f"/overlay/{_SAMPLE}"] = _file(Path(moonshine_voice.get_assets_path()) / _SAMPLE)
+        self._pages[f"/overlay/{_SAMPLE}"] = _file(_assets() / _SAMPLE)
 
     def answer(self, path: str, known_tag: str = "") -> Page | None:
         """The page at `path`, or None. `known_tag` is the request's If-None-Match."""
@@ -103,6 +103,14 @@ def transcript(of: Transcript, form: str, lang: str = "en", *, words: bool = Tru
 def _named(segment: Segment) -> Segment:
     name = segment.participant.name or segment.participant.id
     return msgspec.structs.replace(segment, text=f"{name}: {segment.text}")
+
+
+def _assets() -> Path:
+    """The files inside the package moonshine-voice, which need not be imported for that: a gateway has no model."""
+    spec = find_spec("moonshine_voice")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "assets"
 
 
 def _document(file: Path, framed_by: str, permissions: str) -> Page:

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 import msgspec
 
+from captions.config import Role
 from captions.doors.deepgram.query import listen_query
 from captions.doors.deepgram.session import DeepgramSession
 from captions.doors.grant import Grant, Right
@@ -66,6 +67,12 @@ class Route:
     asked: Callable[[Query], Asked] | None = None
     is_track: bool = False
     method: str = "GET"
+
+    def is_for(self, role: Role) -> bool:
+        """Whether a node of this role serves it: audio goes to those with a model, readers to the others."""
+        if self.door is not None or self.method != "GET" or self.kind == "modules_info":
+            return role != "watch"
+        return role != "speech" or self.right != Right.WATCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +145,11 @@ def _asked_of_livekit(query: Query) -> Asked:
     return Asked(egress.room, egress.participant)
 
 
+def _asked_of_all(_query: Query) -> Asked:
+    """Nothing that a grant for certain rooms is good for, as no room is called ""."""
+    return Asked("")
+
+
 ROUTES = (
     Route("/v1/stream", "native", Right.PUBLISH, _native),
     Route("/api/asr-streaming", "kyutai", Right.PUBLISH, _kyutai, _asked_in_query, is_track=True),
@@ -151,6 +163,7 @@ ROUTES = (
     Route("/v1/rooms", "rooms", Right.PUBLISH),
     Route("/v1/rooms/{room}/captions", "watch", Right.WATCH),
     Route("/v1/rooms/{room}/transcript.{form}", "transcript", Right.WATCH),
+    Route("/v1/nodes", "nodes", Right.PUBLISH, asked=_asked_of_all),
     Route("/healthz", "health"),
     Route("/readyz", "readiness"),
     Route("/metrics", "metrics"),

@@ -19,15 +19,20 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
+from captions import __version__
+from captions.cluster.node import Node, address_of
+from captions.cluster.nodes import Nodes
 from captions.config import Config, ConfigError
 from captions.doors.native import messages as native
 from captions.doors.openai import messages as openai
 from captions.doors.service import Service
+from captions.engine.absent import AbsentEngine
 from captions.engine.engine import Engine, EngineCensus
 from captions.metrics import Metrics
 from captions.models.model import Model
-from captions.rooms.choice import rooms_for
-from captions.server.admission import Admission, address_of
+from captions.rooms.choice import bus_for, rooms_for
+from captions.server.admission import Admission
+from captions.server.admission import address_of as client_of
 from captions.server.answers import Answers
 from captions.server.connection import Connection, headers_of, path_of, query_of, response
 from captions.server.connections import Connections
@@ -82,6 +87,8 @@ class ServerFailed(Exception):
 class Server:
     """One captions server. Call `run`, or `start` and `stop`; the model must be loaded, `start` warms it up.
 
+    Without a model it is a gateway; see `cluster.role`.
+
     `clock` is the monotonic one that every moment is read off; `wall_clock` the one that tokens go by, in seconds since
     1970. `rooms` may be published into by who has no audio. `reread` gives the configuration as it is by now.
 
@@ -92,7 +99,7 @@ class Server:
     def __init__(
         self,
         config: Config,
-        model: Model,
+        model: Model | None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         reread: Callable[[], Config] | None = None,
@@ -103,8 +110,12 @@ class Server:
         self._clock = clock
         self._wall_clock = wall_clock
         self._metrics = Metrics()
-        self._engine = Engine(model, config, self._metrics, clock)
-        self.rooms = rooms_for(config, self._metrics, secrets.token_hex(4))
+        self._engine = Engine(model, config, self._metrics, clock) if model is not None else AbsentEngine()
+        self._id = secrets.token_hex(4)
+        self._started_at = wall_clock()
+        bus = bus_for(config)
+        self.rooms = rooms_for(config, self._metrics, bus, self._id)
+        self._nodes = Nodes(bus, self._id, self._describe)
         self._service = Service(
             engine=self._engine,
             rooms=self.rooms,
@@ -113,12 +124,13 @@ class Server:
             clock=clock,
             wall_clock=wall_clock,
             new_id=_ids(),
+            elsewhere=self._nodes.elsewhere,
         )
         self._unread = UnreadAnswers(config.limits.answer_bytes)
         self._doorstep = Doorstep(config.limits.handshakes)
         admission = Admission(config.limits)
-        fullness = Fullness(self._service, admission, self._doorstep, self._unread)
-        self._answers = Answers(config, self._service, admission, fullness)
+        self._fullness = Fullness(self._service, admission, self._doorstep, self._unread)
+        self._answers = Answers(config, self._service, admission, self._fullness, self._nodes)
         self._connections = Connections(self._service, config.limits)
         self._rtp = RtpPort(config.rtp, self._service) if config.rtp.listen else None
         self._orders = HttpOrders(self._service, self._answers, self._rtp.session if self._rtp is not None else None)
@@ -196,6 +208,7 @@ class Server:
         if self._rtp is not None:
             self._rtp.start()
         await self._engine.warm_up()
+        await self._nodes.start()
         self._housekeeping = asyncio.create_task(self._keep_house())
         self._watching = asyncio.create_task(self._watch())
         info = self._engine.model.info
@@ -221,6 +234,7 @@ class Server:
     async def stop(self) -> None:
         """Drain: take nothing new, finish what was heard, send the final segments, close. What has failed is closed."""
         self._service.draining = True
+        await self._nodes.tell()
         self._connections.finish()
         if self._rtp is not None:
             self._rtp.session.finish()
@@ -245,6 +259,7 @@ class Server:
         if self._rtp is not None:
             self._rtp.stop()
         self._is_stuck = not await self._engine.stop()
+        await self._nodes.stop()
         await self.rooms.stop()
 
     def _on_hangup(self) -> None:
@@ -255,6 +270,23 @@ class Server:
             await asyncio.sleep(_WATCH_S)
         self._failed.set()
 
+    def _describe(self) -> Node:
+        """This node, as the others and the operator see it."""
+        info = self._engine.model.info
+        return Node(
+            id=self._id,
+            address=address_of(self._config, self.port),
+            role=self._config.cluster.role,
+            model=info.name,
+            languages=tuple(info.languages),
+            fullness=round(self._fullness.worst(), 3),
+            draining=self._service.draining,
+            tracks=self._engine.tracks,
+            watchers=self.rooms.watchers,
+            version=__version__,
+            started_at=round(self._started_at, 3),
+        )
+
     async def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
         """Answer plain HTTP, refuse what may not pass, let WebSockets through."""
         assert isinstance(connection, Connection)
@@ -263,7 +295,7 @@ class Server:
         except ValueError:
             return response(text(400, "no address of this server begins like that"))
         headers = headers_of(request)
-        address = address_of(connection.peer, headers, self._config.server.proxies)
+        address = client_of(connection.peer, headers, self._config.server.proxies)
         if request.method not in ("GET", "HEAD"):
             return response(self._orders.answer(request.method, path, query, headers, connection.body))
         answer = await self._answers.answer(path, query, headers, address, self._wall_clock())

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from importlib.resources import files
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 __all__ = ["CHUNK_SAMPLES", "VAD_RATE", "SileroVad"]
@@ -29,6 +28,9 @@ class SileroVad:
     """
 
     def __init__(self) -> None:
+        # Not before it is needed: a gateway has no ear, and would keep 30 MB of it in memory.
+        import onnxruntime
+
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1

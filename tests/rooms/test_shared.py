@@ -268,7 +268,7 @@ async def test_when_redis_is_away_who_watches_here_notices_nothing_and_the_rest_
             assert here.shown == [("1", 0), *(("2", revision) for revision in range(5))]
             late_here = watching(a)
             await late_here.shows(("1", 0), ("2", 4))
-            await until(lambda: metrics.registry.get_sample_value("captions_bus_up") == 0)
+            await until(lambda: not a.is_up)
             with pytest.raises(RoomsAway):
                 await a.transcript("daily")
             await server.start()

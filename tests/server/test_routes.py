@@ -85,6 +85,7 @@ def test_audio_and_captions_need_a_right_and_what_an_operator_asks_does_not() ->
         "jitsi",
         "kyutai",
         "livekit",
+        "nodes",
         "openai",
         "rooms",
         "rtp",
@@ -97,9 +98,19 @@ def test_audio_and_captions_need_a_right_and_what_an_operator_asks_does_not() ->
 def test_whoever_publishes_has_a_door_and_nobody_else_has() -> None:
     """Who may publish may also ask where."""
     publishing = [
-        route for route in ROUTES if route.right is Right.PUBLISH and route.method == "GET" and route.kind != "rooms"
+        route
+        for route in ROUTES
+        if route.right is Right.PUBLISH and route.method == "GET" and route.kind not in ("nodes", "rooms")
     ]
     assert [route for route in ROUTES if route.door is not None] == publishing
+
+
+def test_audio_goes_to_nodes_with_a_model_and_readers_to_gateways() -> None:
+    served = {role: {route.kind for route in ROUTES if route.is_for(role)} for role in ("all", "speech", "watch")}
+    assert served["all"] == {route.kind for route in ROUTES}
+    assert served["all"] - served["speech"] == {"watch", "transcript"}
+    doors = {"native", "deepgram", "jitsi", "kyutai", "livekit", "openai", "rtp", "rtp_source", "vosk"}
+    assert served["all"] - served["watch"] == doors | {"modules_info"}
 
 
 def test_no_two_routes_are_counted_as_one() -> None:

@@ -227,10 +227,13 @@ class Stopped(_Message, frozen=True):
 
 
 class Error(_Message, frozen=True):
+    """`node`: another one that would take the track, with `overloaded` and `draining` where there are several."""
+
     code: ErrorCode
     message: str
     fatal: bool
     track: str | None = None
+    node: str | None = None
 
 
 class Watching(_Message, frozen=True):

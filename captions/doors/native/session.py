@@ -92,7 +92,8 @@ class Session:
     def refuse(self, error: native.ProtocolError) -> None:
         """Say what is wrong with a message."""
         self._service.metrics.errors.labels(code=error.code).inc()
-        self._send(native.Error(code=error.code, message=str(error), fatal=False, track=error.track))
+        node = self._service.elsewhere() if error.code in ("draining", "overloaded") else None
+        self._send(native.Error(code=error.code, message=str(error), fatal=False, track=error.track, node=node))
 
     def finish(self) -> None:
         """End every track as if it had been stopped; their last words still reach the rooms."""

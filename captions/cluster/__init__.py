@@ -1,0 +1,1 @@
+"""Nodes that serve the same rooms: what each tells the others, and what it knows of them."""

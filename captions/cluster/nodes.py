@@ -1,0 +1,89 @@
+"""The nodes as this one knows them: it tells of itself every second, and reads what the others told.
+
+What a node told is kept for a few seconds only: one that is gone is known to be gone soon after, whatever it died of.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from captions.cluster.node import Node, read_node
+from captions.rooms.rooms import RoomsAway
+
+if TYPE_CHECKING:
+    from captions.rooms.bus import Bus
+
+__all__ = ["BEAT_S", "Nodes"]
+
+log = logging.getLogger(__name__)
+
+BEAT_S = 1.0
+_KEPT_S = 4.0
+_ONE_MORE = 0.02
+"""How much fuller a node is taken to be for each client sent there, until it says itself."""
+
+
+class Nodes:
+    """`start` once this node can be described. Without a `bus` it is alone.
+
+    `node`: this node's id; `describe`: what there is to say of it now.
+    """
+
+    def __init__(self, bus: Bus | None, node: str, describe: Callable[[], Node]) -> None:
+        self._bus = bus
+        self._node = node
+        self._describe = describe
+        self._others: dict[str, Node] = {}
+        self._sent: dict[str, int] = {}
+        self._beating: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        if self._bus is not None:
+            await self._beat(self._bus)
+            self._beating = asyncio.create_task(self._beat_on(self._bus))
+
+    async def stop(self) -> None:
+        """The others know at once that this node is gone."""
+        if self._beating is not None:
+            self._beating.cancel()
+            await asyncio.gather(self._beating, return_exceptions=True)
+        if self._bus is not None:
+            with suppress(RoomsAway):
+                await self._bus.node_left(self._node)
+
+    async def tell(self) -> None:
+        """Tell the others now: something has changed that cannot wait."""
+        if self._bus is not None:
+            await self._beat(self._bus)
+
+    def all(self) -> list[Node]:
+        """This node and the others, the emptiest first."""
+        return sorted((self._describe(), *self._others.values()), key=lambda node: (node.draining, node.fullness))
+
+    def elsewhere(self) -> str | None:
+        """The address of the emptiest other node that takes tracks, to send a client to."""
+        candidates = [node for node in self._others.values() if node.takes_tracks]
+        if not candidates:
+            return None
+        emptiest = min(candidates, key=lambda node: node.fullness + _ONE_MORE * self._sent.get(node.id, 0))
+        self._sent[emptiest.id] = self._sent.get(emptiest.id, 0) + 1
+        return emptiest.address
+
+    async def _beat_on(self, bus: Bus) -> None:
+        while True:
+            await asyncio.sleep(BEAT_S)
+            await self._beat(bus)
+
+    async def _beat(self, bus: Bus) -> None:
+        """What is known of the others stays while Redis is away: better an old address than none."""
+        with suppress(RoomsAway):
+            told = await bus.nodes(self._node, msgspec.json.encode(self._describe()), _KEPT_S)
+            found = {name: node for name, payload in told.items() if payload and (node := read_node(payload))}
+            self._others = {name: node for name, node in found.items() if name != self._node}
+            self._sent.clear()

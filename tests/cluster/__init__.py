@@ -1,0 +1,1 @@
+"""Several nodes: what they tell each other, and what happens when one goes."""
