@@ -36,6 +36,7 @@ COMMANDS = {
     "oracle": "Kyutai's model: every token is that of moshi's own loop",
     "kyutai": "Kyutai's model: what a step costs, ours beside moshi's",
     "second-opinion": "Kyutai's model: the same tokens by Hugging Face transformers",
+    "sfu": "three people in a room of a real SFU, captioned from the RTP that it forwards",
     "browser": "the captions in a real Chromium",
     "screenshots": "the pictures of README.md",
     "selfcheck": "check the harness itself against a scripted server",

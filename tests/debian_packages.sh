@@ -1,9 +1,11 @@
 #!/bin/sh
-# The Debian packages the end-to-end tests use: Chromium for the browser tests, Redis for those of several nodes.
+# The Debian packages the end-to-end tests use: Chromium for the browser tests, Janus for those of an SFU, Redis for those of several nodes.
 # Installed where root; tests that miss one are skipped and say so.
 set -eu
 missing=""
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
+command -v janus >/dev/null 2>&1 || missing="$missing janus"
+command -v ip >/dev/null 2>&1 || missing="$missing iproute2"
 command -v redis-server >/dev/null 2>&1 || missing="$missing redis-server"
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then
