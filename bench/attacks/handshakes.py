@@ -6,8 +6,8 @@ import asyncio
 import socket
 from contextlib import ExitStack, suppress
 
-from bench.attacks.attack import GUEST, Attack, Site, audio_frames, frames_of, speech_packets
-from bench.load.raw_socket import frame, plain_socket, upgrade
+from bench.attacks.attack import GUEST, Attack, Site, audio_frames, frames_of, repeat, speech_packets
+from bench.load.raw_socket import RawSocket, frame, plain_socket, upgrade
 from captions.doors.native.messages import Start
 
 __all__ = ["ATTACKS"]
@@ -63,6 +63,15 @@ async def _endless_messages(site: Site) -> None:
         await site.until_over()
 
 
+async def _empty_pieces(site: Site) -> None:
+    """A message in pieces of no bytes: what a server keeps of them is more than what it cost to send them."""
+    async with await RawSocket.open(site.url, key=GUEST, source="127.0.0.2") as one:
+        with suppress(ConnectionError):
+            await one.send(frame(b"", 2, final=False))
+        await repeat(site, one, frame(b"", 0, final=False) * 10_000)
+    await site.until_over()
+
+
 def _say(one: socket.socket, said: bytes) -> None:
     with suppress(OSError):
         one.send(said)
@@ -72,5 +81,6 @@ ATTACKS = (
     Attack("silent-sockets", "1,000 connections that never ask for anything", _silent),
     Attack("slow-handshakes", "500 handshakes of five bytes a second", _slow),
     Attack("half-open", "400 sockets left half open at four moments", _half_open),
+    Attack("empty-pieces", "a message in endlessly many pieces of no bytes", _empty_pieces),
     Attack("endless-messages", "100 messages of a megabyte whose end never comes", _endless_messages),
 )
