@@ -13,7 +13,7 @@ class Pace:
         self._burst_s = burst / per_s
         self._due_at = 0.0
 
-    def wait_s(self, now: float) -> float:
-        """One more, at `now` on the monotonic clock: how long its sender has to wait before the next."""
-        self._due_at = max(self._due_at, now - self._burst_s) + self._interval_s
+    def wait_s(self, now: float, count: int = 1) -> float:
+        """So many more, at `now` on the monotonic clock: how long their sender has to wait before the next."""
+        self._due_at = max(self._due_at, now - self._burst_s) + count * self._interval_s
         return max(0.0, self._due_at - now)

@@ -22,6 +22,7 @@ from captions.engine.orders import (
 )
 from captions.stream.captions import Participant, Segment, Uncaptioned
 from captions.stream.codec import Codec, weight
+from captions.stream.opus import SHORTEST_SAMPLES
 from captions.stream.timeline import Packet
 from captions.types import SAMPLE_RATE, Progress, TrackEvent, samples_in
 
@@ -124,6 +125,10 @@ class PublishedTrack:
             self._pressure.sent(size)
         if self._missed_samples:
             self._tell_missed()
+
+    def is_crumb(self, data: bytes) -> bool:
+        """Whether PCM is so short that taking it costs more than it holds: the shortest Opus frame is no shorter."""
+        return self._codec.name != "opus" and self._codec.samples_in(data) < SHORTEST_SAMPLES
 
     async def room(self) -> None:
         """Wait until the track has room for more audio."""

@@ -13,7 +13,7 @@ from opuslib_next.api import decoder as libopus
 
 from captions.types import SAMPLE_RATE, Pcm
 
-__all__ = ["OPUS_CLOCK", "OpusDecoder", "OpusEncoder", "OpusError", "samples_in_packet"]
+__all__ = ["OPUS_CLOCK", "SHORTEST_SAMPLES", "OpusDecoder", "OpusEncoder", "OpusError", "samples_in_packet"]
 
 OPUS_CLOCK = 48_000
 """The RTP clock of every Opus stream (RFC 7587)."""
@@ -22,7 +22,8 @@ _LONGEST_PACKET_SAMPLES = SAMPLE_RATE * 120 // 1_000
 _FRAME_SAMPLES = (240, 480, 960, 1_440) * 3 + (240, 480) * 2 + (60, 120, 240, 480) * 4
 """At 24 kHz, by configuration number: SILK, hybrid, CELT (RFC 6716, table 2)."""
 
-_SHORTEST_SAMPLES = SAMPLE_RATE * 5 // 2_000
+SHORTEST_SAMPLES = SAMPLE_RATE * 5 // 2_000
+"""Of the shortest frame that there is, 2.5 ms."""
 
 
 class OpusError(Exception):
@@ -76,7 +77,7 @@ class OpusDecoder:
         pcm = np.zeros(samples, np.float32)
         made = 0
         while made < samples:
-            wanted = min(samples - made, _LONGEST_PACKET_SAMPLES) // _SHORTEST_SAMPLES * _SHORTEST_SAMPLES
+            wanted = min(samples - made, _LONGEST_PACKET_SAMPLES) // SHORTEST_SAMPLES * SHORTEST_SAMPLES
             if wanted == 0:
                 break
             got = libopus.libopus_decode_float(

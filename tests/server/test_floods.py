@@ -9,8 +9,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from bench.load.raw_socket import RawSocket, frame
-from captions.doors.native.messages import ClientMessage, Mute, Ping, Pong, Started, Unmute
-from tests.server.harness import serving, started, until
+from captions.doors.native.messages import Audio, ClientMessage, Mute, Ping, Pong, Started, Unmute
+from tests.server.harness import pcm_f32le, serving, started, until
 from tests.speech import saying
 
 
@@ -61,3 +61,15 @@ async def test_a_message_in_endlessly_many_empty_pieces_ends_its_connection() ->
             await until(lambda: served.server.census().connections == 0)
         async with served.talker() as client:
             assert await client.say("t", saying(1)) == "w1"
+
+
+async def test_crumbs_of_audio_are_taken_at_a_pace_and_heard_all_the_same() -> None:
+    frames = saying(1, 2)
+    crumbs = [Audio("t", pcm_f32le(frame[at : at + 48])) for frame in frames for at in range(0, 1_920, 48)]
+    async with serving(limits={"commands_per_s": 100}) as served, served.talker() as client:
+        await client.send(started("t"))
+        await client.hear(Started)
+        began_at = asyncio.get_running_loop().time()
+        await client.send(*crumbs)
+        assert await client.stop("t") == "w1 w2"
+        assert asyncio.get_running_loop().time() - began_at >= (len(crumbs) - 200) / 100
