@@ -27,12 +27,15 @@ class ResumeLog:
         self._kept: deque[bytes | str] = deque()
         self._kept_bytes = 0
         self._sent = 0
+        self._closed = False
 
     @property
     def kept_bytes(self) -> int:
         return self._kept_bytes
 
     def keep(self, payload: bytes | str) -> None:
+        if self._closed:
+            return
         self._kept.append(payload)
         self._kept_bytes += len(payload)
         self._sent += 1
@@ -57,7 +60,8 @@ class ResumeLog:
         self._share.changed(self)
 
     def close(self) -> None:
-        """Nobody comes back for any of it."""
+        """Nobody comes back for any of it, nor for what is still to come."""
+        self._closed = True
         self._kept.clear()
         self._kept_bytes = 0
         self._share.changed(self)

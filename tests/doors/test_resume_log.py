@@ -45,3 +45,11 @@ def test_of_all_logs_the_largest_forgets_its_older_half_first() -> None:
     assert share.total == 7
     large.close()
     assert share.total == 3
+
+
+def test_what_comes_after_the_end_is_kept_for_nobody() -> None:
+    share = SharedBytes(100)
+    log = ResumeLog(10, 100, share)
+    log.close()
+    log.keep("the last words")
+    assert (log.missed(0), share.total) == ([], 0)

@@ -51,3 +51,10 @@ async def test_tcp_connections_that_never_ask_for_anything_are_no_connections() 
         await served.nothing_held()
         for _, writer in idle:
             writer.close()
+
+
+async def test_nothing_is_kept_for_a_client_that_does_not_come_back_for_its_last_words() -> None:
+    async with serving() as served:
+        await vanish(served.url, [started("t"), *(Audio("t", pcm_f32le(frame)) for frame in saying(1, 2))], reset=True)
+        await served.nothing_held()
+        assert await served.metric("captions_limit_used", limit="waiting_bytes") == 0
