@@ -143,11 +143,13 @@ class _Meeting:
 
     def talk(self) -> None:
         """The server with the lanes that are in time, all of which somebody speaks on."""
+        from bench.kyutai.first_meeting import release
         from bench.kyutai.under_load import under_load
 
         lanes = self._served_lanes
         if not lanes or not self._asked.server_s or not self._clockwork.has(_SERVER_S, "the server under load"):
             return
+        release(self._device)
         dtype = self._asked.dtype if self._device.type == "cuda" else "auto"
         try:
             load = under_load(self._folder, lanes, {"device": str(self._device), "dtype": dtype}, self._asked.server_s)

@@ -6,6 +6,7 @@ here needs more than the `kyutai` extra.
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -39,6 +40,7 @@ __all__ = [
     "lanes_within",
     "launched",
     "power_w",
+    "release",
     "share_of_equal_tokens",
     "steps",
 ]
@@ -171,6 +173,13 @@ def power_w(weights: Weights, lanes: int, attention: Attention) -> float | None:
                     return None
                 answer = asking.submit(gpu_power_w)
     return float(np.median(told)) if told else None
+
+
+def release(device: torch.device) -> None:
+    """Give the device's memory back to other processes, once nothing here holds it."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def lanes_within(limit_ms: float, p95_by_lanes: dict[int, float]) -> int:

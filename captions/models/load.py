@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Callable
 from functools import partial
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from captions.config import ModelConfig
-from captions.models.model import Model, ModelError
+from captions.models.model import Model, ModelError, NoRoom
 from captions.models.sizing import FULL_STEP_S, Sizing, choose, sizes_up_to
 from captions.types import FRAME_S
 
@@ -101,7 +102,7 @@ def _load_on_gpu(name: str, config: ModelConfig) -> Model:
     from captions.models.kyutai.torch_backend.weights import Weights
 
     device = device_of(config.device)
-    dtype = dtype_of("bfloat16" if config.dtype == "auto" else config.dtype, device)
+    dtype = dtype_of(config.dtype, device)
     checkpoint = Checkpoint.find(name)
     weights = Weights.load(checkpoint, device, dtype, config.lanes or 1)
     return _with_lanes(checkpoint, partial(TorchBackend, weights), config.lanes, weights.most_lanes(), FULL_STEP_S)
@@ -124,12 +125,18 @@ def _with_lanes(
     from captions.models.kyutai.model import KyutaiModel
 
     def full_step_s(lanes: int) -> float:
-        backend = make(lanes)
         try:
-            backend.warm_up()
-            return backend.full_step_s()
-        finally:
-            backend.close()
+            backend = make(lanes)
+            try:
+                backend.warm_up()
+                return backend.full_step_s()
+            finally:
+                backend.close()
+        except NoRoom:
+            # What fits on paper may not fit a GPU. One lane is no matter of trying.
+            if lanes == 1:
+                raise
+            return math.inf
 
     lanes, measured = asked, tuple[tuple[int, float], ...]()
     if not asked:

@@ -27,11 +27,16 @@ __all__ = [
     "Model",
     "ModelError",
     "ModelInfo",
+    "NoRoom",
 ]
 
 
 class ModelError(Exception):
     """A model that cannot be loaded or run; the message says what to do about it."""
+
+
+class NoRoom(ModelError):
+    """So many lanes do not fit into memory; fewer may."""
 
 
 @dataclass(frozen=True, slots=True)

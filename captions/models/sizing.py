@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -38,8 +39,8 @@ def choose(step_s: Callable[[int], float], sizes: Iterable[int], limit_s: float 
     """As many lanes as keep a full step within `limit_s`: between two of the sizes, in proportion.
 
     Args:
-        step_s: seconds of a full step of so many lanes, which it measures. It is not called for larger sizes once a
-            size was over the limit.
+        step_s: seconds of a full step of so many lanes, which it measures, or infinity where so many do not fit. It is
+            not called for larger sizes once a size was over the limit.
         sizes: in rising order, at least one.
     """
     measured: list[tuple[int, float]] = []
@@ -49,12 +50,16 @@ def choose(step_s: Callable[[int], float], sizes: Iterable[int], limit_s: float 
             break
     within = [(lanes, taken) for lanes, taken in measured if taken <= limit_s]
     if not within:
-        return Sizing(1, tuple(measured), fits=False)
+        return Sizing(1, _told(measured), fits=False)
     lanes, taken = within[-1]
     if len(within) < len(measured):
         over, over_taken = measured[-1]
         lanes += int((over - lanes) * (limit_s - taken) / (over_taken - taken))
-    return Sizing(max(within[-1][0], _rounded(lanes)), tuple(measured), fits=True)
+    return Sizing(max(within[-1][0], _rounded(lanes)), _told(measured), fits=True)
+
+
+def _told(measured: list[tuple[int, float]]) -> tuple[tuple[int, float], ...]:
+    return tuple((lanes, taken) for lanes, taken in measured if taken < math.inf)
 
 
 def _rounded(lanes: int) -> int:

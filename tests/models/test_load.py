@@ -9,7 +9,7 @@ from captions.config import ModelConfig
 from captions.models import load as loading
 from captions.models.kyutai.onnx_backend.backend import OnnxBackend
 from captions.models.load import DIGITS, KYUTAI, load, resolve
-from captions.models.model import ModelError
+from captions.models.model import ModelError, NoRoom
 from captions.models.moonshine.model import MoonshineModel
 
 
@@ -57,6 +57,19 @@ def test_lanes_that_are_not_configured_are_as_many_as_keep_a_full_step_short(mon
         assert model.info.device == "the CPU, float32, 1 thread"
     finally:
         model.close()
+
+
+@pytest.mark.usefixtures("without_gpu")
+def test_lanes_that_find_no_memory_after_all_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full_step_s(backend: OnnxBackend) -> float:
+        if backend.lanes > 4:
+            raise NoRoom("the GPU ran out of memory")
+        return 0.01
+
+    monkeypatch.setattr(OnnxBackend, "full_step_s", full_step_s)
+    model = load(ModelConfig(name="digits"))
+    assert (model.info.lanes, model.info.measured) == (4, ((1, 0.01), (4, 0.01)))
+    model.close()
 
 
 @pytest.mark.usefixtures("without_gpu")

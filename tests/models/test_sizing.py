@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 from hypothesis import given
@@ -24,6 +25,11 @@ def test_lanes_between_two_sizes_in_proportion_and_rounded_down_to_what_a_gpu_is
 
 def test_one_lane_where_not_even_one_is_in_time() -> None:
     assert choose(lambda lanes: 0.2 * lanes, [1, 4, 8]) == Sizing(1, ((1, 0.2),), False)
+
+
+def test_what_does_not_fit_into_memory_ends_the_search_and_is_told_to_nobody() -> None:
+    sizing = choose(lambda lanes: 0.001 * lanes if lanes <= 16 else math.inf, [1, 4, 16, 64, 128])
+    assert sizing == Sizing(16, ((1, 0.001), (4, 0.004), (16, 0.016)), True)
 
 
 def test_the_last_size_is_what_fits_into_memory() -> None:

@@ -22,7 +22,7 @@ from captions.models.kyutai.torch_backend.encoder import Encoder
 from captions.models.kyutai.torch_backend.graph import Graph
 from captions.models.kyutai.torch_backend.lm_step import LmStep
 from captions.models.kyutai.torch_backend.weights import Weights
-from captions.models.model import ModelError
+from captions.models.model import ModelError, NoRoom
 from captions.types import FRAME_SAMPLES, Pcm
 
 __all__ = ["TorchBackend", "agree"]
@@ -245,7 +245,7 @@ def _device_errors() -> Iterator[None]:
     try:
         yield
     except torch.OutOfMemoryError as error:
-        raise ModelError("the GPU ran out of memory: lower model.lanes") from error
+        raise NoRoom("the GPU ran out of memory: lower model.lanes") from error
     except torch.AcceleratorError as error:
         raise ModelError(f"the GPU failed: {str(error).splitlines()[0]}") from error
     except RuntimeError as error:

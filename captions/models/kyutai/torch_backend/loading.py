@@ -21,18 +21,21 @@ BFLOAT16_CAPABILITY = 8
 
 
 def dtype_of(name: str, device: torch.device) -> torch.dtype:
-    """The configured dtype of the language model on `device`; Mimi is always float32.
+    """The configured dtype of the language model on `device`; "auto" is bfloat16, or float16 where a GPU has none.
+
+    Mimi is always float32.
 
     Raises:
         ModelError: it is not one of `DTYPES`, or the device does not compute in it.
     """
+    has_bfloat16 = device.type != "cuda" or torch.cuda.get_device_capability(device)[0] >= BFLOAT16_CAPABILITY
+    if name == "auto":
+        name = "bfloat16" if has_bfloat16 else "float16"
     if name not in DTYPES:
         raise ModelError(f"model.dtype: {name!r} is not one of {', '.join(DTYPES)}")
-    if name == "bfloat16" and device.type == "cuda":
-        generation, _ = torch.cuda.get_device_capability(device)
-        if generation < BFLOAT16_CAPABILITY:
-            gpu = torch.cuda.get_device_name(device)
-            raise ModelError(f"model.dtype: {gpu} does not compute in bfloat16; use float16 or float32")
+    if name == "bfloat16" and not has_bfloat16:
+        gpu = torch.cuda.get_device_name(device)
+        raise ModelError(f"model.dtype: {gpu} does not compute in bfloat16; use float16 or float32")
     return DTYPES[name]
 
 

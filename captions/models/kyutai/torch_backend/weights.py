@@ -10,7 +10,7 @@ from moshi.models import LMModel, MimiModel
 from captions.models.kyutai.checkpoint import Checkpoint
 from captions.models.kyutai.memory import GIB, Memory
 from captions.models.kyutai.torch_backend.loading import load_encoder, load_lm
-from captions.models.model import ModelError
+from captions.models.model import ModelError, NoRoom
 
 __all__ = ["Weights"]
 
@@ -66,7 +66,7 @@ class Weights:
 def _refuse(name: str, lanes: int, needed: int, device: torch.device) -> None:
     free, _ = torch.cuda.mem_get_info(device)
     if needed > free:
-        raise ModelError(
+        raise NoRoom(
             f"{name} with {lanes} lanes needs {needed / GIB:.1f} GiB of GPU memory and "
             f"{free / GIB:.1f} GiB are free: lower model.lanes"
         )

@@ -116,3 +116,5 @@ def test_a_gpu_without_bfloat16_is_told_what_to_use(monkeypatch: pytest.MonkeyPa
     with pytest.raises(ModelError, match=r"Tesla T4 does not compute in bfloat16; use float16 or float32"):
         dtype_of("bfloat16", torch.device("cuda:0"))
     assert dtype_of("float16", torch.device("cuda:0")) == torch.float16
+    assert dtype_of("auto", torch.device("cuda:0")) == torch.float16
+    assert dtype_of("auto", CPU) == torch.bfloat16
