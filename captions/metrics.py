@@ -79,6 +79,9 @@ class Metrics:
         )
         self.bus_published = Counter("captions_bus_published", "Revisions told to the other nodes", registry=r)
         self.bus_received = Counter("captions_bus_received", "Revisions that other nodes told", registry=r)
+        self.segments_interrupted = Counter(
+            "captions_segments_interrupted", "Segments that lost nodes left open, closed by this one", registry=r
+        )
         self.bus_lost = Counter("captions_bus_lost", "Revisions that no other node was ever told", registry=r)
 
         self.fullness = Gauge(

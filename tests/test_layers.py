@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "captions"
 MODULES = {str(path.relative_to(PACKAGE)): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 IMPORTERS = {
-    "websockets": {"server/server.py", "server/connection.py", "server/connections.py", "client.py"},
+    "websockets": {"server/server.py", "server/connection.py", "server/connections.py", "client/link.py"},
     "onnxruntime": {"vad/silero.py", "models/moonshine/reader.py", "models/kyutai/onnx_backend/program.py"},
     "onnx": {"models/kyutai/onnx_backend/graph.py"},
     "opuslib_next": {"stream/opus.py"},
@@ -34,7 +34,7 @@ ARROWS = {
     "__main__": {"cli", "client", "config", "models"},
     "cli": {"server", "client", "cluster", "doors", "rooms", "models", "stream", "vad", "config", "logs", "types"},
     "server": {"cluster", "doors", "engine", "rooms", "models", "stream", "config", "metrics"},
-    "client": {"doors"},
+    "client": {"doors", "stream"},
     "cluster": {"rooms", "config"},
     "doors": {"engine", "rooms", "stream", "vad", "config", "metrics", "types"},
     "engine": {"models", "stream", "vad", "config", "metrics", "types"},

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,9 @@ __all__ = ["BEAT_S", "Nodes"]
 log = logging.getLogger(__name__)
 
 BEAT_S = 1.0
-_KEPT_S = 4.0
+_KEPT_S = 3.5
+_CLAIMED_S = 30.0
+_FEW = 3
 _ONE_MORE = 0.02
 """How much fuller a node is taken to be for each client sent there, until it says itself."""
 
@@ -32,13 +34,21 @@ _ONE_MORE = 0.02
 class Nodes:
     """`start` once this node can be described. Without a `bus` it is alone.
 
-    `node`: this node's id; `describe`: what there is to say of it now.
+    `node`: this node's id; `describe`: what there is to say of it now. `bury`: sees to what a lost node has left; it is
+    called at one of the others, once.
     """
 
-    def __init__(self, bus: Bus | None, node: str, describe: Callable[[], Node]) -> None:
+    def __init__(
+        self,
+        bus: Bus | None,
+        node: str,
+        describe: Callable[[], Node],
+        bury: Callable[[str], Awaitable[None]],
+    ) -> None:
         self._bus = bus
         self._node = node
         self._describe = describe
+        self._bury = bury
         self._others: dict[str, Node] = {}
         self._sent: dict[str, int] = {}
         self._beating: asyncio.Task[None] | None = None
@@ -48,12 +58,12 @@ class Nodes:
             await self._beat(self._bus)
             self._beating = asyncio.create_task(self._beat_on(self._bus))
 
-    async def stop(self) -> None:
-        """The others know at once that this node is gone."""
+    async def stop(self, *, well: bool = True) -> None:
+        """The others know at once that this node is gone; unless it ends `well`, one sees to what it has left."""
         if self._beating is not None:
             self._beating.cancel()
             await asyncio.gather(self._beating, return_exceptions=True)
-        if self._bus is not None:
+        if self._bus is not None and well:
             with suppress(RoomsAway):
                 await self._bus.node_left(self._node)
 
@@ -75,6 +85,11 @@ class Nodes:
         self._sent[emptiest.id] = self._sent.get(emptiest.id, 0) + 1
         return emptiest.address
 
+    def others(self) -> list[str]:
+        """The addresses of a few other nodes that take tracks, the emptiest first."""
+        candidates = [node for node in self._others.values() if node.takes_tracks]
+        return [node.address for node in sorted(candidates, key=lambda node: node.fullness)[:_FEW]]
+
     async def _beat_on(self, bus: Bus) -> None:
         while True:
             await asyncio.sleep(BEAT_S)
@@ -87,3 +102,7 @@ class Nodes:
             found = {name: node for name, payload in told.items() if payload and (node := read_node(payload))}
             self._others = {name: node for name, node in found.items() if name != self._node}
             self._sent.clear()
+            for name, payload in told.items():
+                if payload is None and await bus.claim(name, self._node, _CLAIMED_S):
+                    log.warning("a node was lost", extra={"lost": name})
+                    await self._bury(name)

@@ -38,7 +38,8 @@ class Service:
     """The engine, the rooms and the limits. `draining`: no new track is taken. `sessions`: the native ones, by id.
 
     `clock` is monotonic, `wall_clock` in seconds since 1970. `waiting`: what is kept for clients that have not read it.
-    `slots`: who has how many tracks. `elsewhere`: another node's address that takes tracks, to send a client to.
+    `slots`: who has how many tracks. `elsewhere`: another node's address that takes tracks, to send a client to;
+    `others`: some of them, the emptiest first.
     """
 
     engine: Engine
@@ -50,6 +51,7 @@ class Service:
     new_id: Callable[[], str]
     draining: bool = False
     elsewhere: Callable[[], str | None] = lambda: None
+    others: Callable[[], list[str]] = list
     sessions: dict[str, Session] = field(default_factory=dict)
     waiting: SharedBytes = field(init=False)
     slots: Slots = field(init=False)

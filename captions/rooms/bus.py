@@ -52,6 +52,8 @@ class Bus:
         self._redis, self._is_cluster = _client(url)
         self._keep_ms = max(1, int(keep_s * 1_000))
         self._most_entries = most_entries
+        self._listed: set[str] = set()
+        self._forgotten: set[str] = set()
         self.is_up = False
         """Redis answered when it was last asked."""
 
@@ -68,6 +70,8 @@ class Bus:
                 log.warning("the other nodes cannot be reached", extra={"error": why})
             self.is_up = False
             raise RoomsAway(why) from error
+        if not self.is_up:
+            self._listed.clear()
         self.is_up = True
 
     def shard_of(self, room: str) -> int:
@@ -84,9 +88,16 @@ class Bus:
             for entry in entries:
                 fields: dict[Any, Any] = {"n": node, "s": entry.payload}
                 pipeline.xadd(_key(entry.room), fields, maxlen=self._most_entries, approximate=True)
-            for room in {entry.room for entry in entries}:
+            spoken_in = {entry.room for entry in entries}
+            for room in spoken_in:
                 pipeline.pexpire(_key(room), self._keep_ms)
+            for room in spoken_in - self._listed:
+                pipeline.sadd(_rooms_key(node), room)
+            for room in self._forgotten:
+                pipeline.srem(_rooms_key(node), room)
             results = (await pipeline.execute(raise_on_error=False))[: len(entries)]
+        self._listed |= spoken_in
+        self._forgotten.clear()
         refused = [entry for entry, result in zip(entries, results, strict=True) if isinstance(result, Exception)]
         if len(refused) == len(entries):
             raise RoomsAway(str(results[0]))
@@ -129,12 +140,33 @@ class Bus:
             known = sorted(name.decode() for name in (await pipeline.execute())[2])
             return dict(zip(known, await self._redis.mget([f"{_NODES}:{name}" for name in known]), strict=True))
 
+    def forget(self, room: str) -> None:
+        """A node has nothing to do with a room any more, and need not be asked for what it said there."""
+        if room in self._listed:
+            self._listed.discard(room)
+            self._forgotten.add(room)
+
+    async def rooms_of(self, node: str) -> list[str]:
+        """The rooms in which a node has lately spoken."""
+        async with self._asking():
+            return sorted(room.decode() for room in await self._redis.smembers(_rooms_key(node)))
+
+    async def claim(self, node: str, by: str, keep_s: float) -> bool:
+        """Whether it is this node that sees to what a lost one left; the claim ends by itself."""
+        async with self._asking():
+            return bool(await self._redis.set(f"{_NODES}:{node}:claim", by, nx=True, px=int(keep_s * 1_000)))
+
     async def node_left(self, node: str) -> None:
+        """Nothing of a node is to be seen to any more."""
         async with self._asking():
             pipeline = self._redis.pipeline(transaction=False)
-            pipeline.delete(f"{_NODES}:{node}")
+            pipeline.delete(f"{_NODES}:{node}", f"{_NODES}:{node}:claim", _rooms_key(node))
             pipeline.srem(_NODES, node)
             await pipeline.execute()
+
+
+def _rooms_key(node: str) -> str:
+    return f"{_NODES}:{node}:rooms"
 
 
 def _key(room: str) -> str:

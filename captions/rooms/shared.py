@@ -198,6 +198,7 @@ class SharedRooms:
         ]
         for name in idle:
             del self._rooms[name]
+            self._bus.forget(name)
 
     def _room(self, name: str, now: float) -> _FollowedRoom:
         room = self._rooms.get(name)

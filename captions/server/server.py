@@ -56,6 +56,10 @@ _INTERNAL_ERROR = 1011
 _WATCH_S = 0.25
 """How often the two worker threads are looked after."""
 _HOUSEKEEPING_S = 5.0
+_LAST_WORDS_S = 3.0
+"""What is left of `drain_s` for the last words of tracks that did not move to another node."""
+_LEAVE_SHARE = 0.8
+"""After that much of the time they have, tracks that never pause move in the middle of speech."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +117,9 @@ class Server:
         self._engine = Engine(model, config, self._metrics, clock) if model is not None else AbsentEngine()
         self._id = secrets.token_hex(4)
         self._started_at = wall_clock()
-        bus = bus_for(config)
+        bus = self._bus = bus_for(config)
         self.rooms = rooms_for(config, self._metrics, bus, self._id)
-        self._nodes = Nodes(bus, self._id, self._describe)
+        self._nodes = Nodes(bus, self._id, self._describe, self._bury)
         self._service = Service(
             engine=self._engine,
             rooms=self.rooms,
@@ -125,6 +129,7 @@ class Server:
             wall_clock=wall_clock,
             new_id=_ids(),
             elsewhere=self._nodes.elsewhere,
+            others=self._nodes.others,
         )
         self._unread = UnreadAnswers(config.limits.answer_bytes)
         self._doorstep = Doorstep(config.limits.handshakes)
@@ -235,14 +240,15 @@ class Server:
         """Drain: take nothing new, finish what was heard, send the final segments, close. What has failed is closed."""
         self._service.draining = True
         await self._nodes.tell()
-        self._connections.finish()
-        if self._rtp is not None:
-            self._rtp.session.finish()
-        for session in tuple(self._service.sessions.values()):
-            session.finish()
         failing = asyncio.create_task(self._failed.wait())
         with suppress(TimeoutError):
             async with asyncio.timeout(self._config.server.drain_s):
+                await self._let_leave(failing)
+                self._connections.finish()
+                if self._rtp is not None:
+                    self._rtp.session.finish()
+                for session in tuple(self._service.sessions.values()):
+                    session.finish()
                 await _first(failing, asyncio.create_task(self._engine.idle()))
                 await self._connections.written()
         for task in (self._housekeeping, self._watching, failing):
@@ -258,9 +264,30 @@ class Server:
                     await self._listening.wait_closed()
         if self._rtp is not None:
             self._rtp.stop()
+        tracks_left = self._engine.tracks
         self._is_stuck = not await self._engine.stop()
-        await self._nodes.stop()
+        await self._nodes.stop(well=not tracks_left)
         await self.rooms.stop()
+
+    async def _let_leave(self, failing: asyncio.Task[Any]) -> None:
+        """Where there are other nodes, clients that can move do so; who cannot is heard until the end is near."""
+        stay_s = self._config.server.drain_s - _LAST_WORDS_S
+        if stay_s <= 0 or not self._service.others():
+            return
+        for session in tuple(self._service.sessions.values()):
+            session.ask_to_leave(stay_s * _LEAVE_SHARE)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(stay_s):
+                await _first(failing, asyncio.create_task(self._engine.idle()))
+
+    async def _bury(self, node: str) -> None:
+        """Close what a lost node has left open."""
+        if self._bus is not None:
+            from captions.rooms.burial import bury
+
+            closed = await bury(node, self._bus, self.rooms, self._clock)
+            self._metrics.segments_interrupted.inc(closed)
+            log.info("closed what a lost node left open", extra={"lost": node, "segments": closed})
 
     def _on_hangup(self) -> None:
         self._reading_again = asyncio.create_task(self.read_again())

@@ -64,7 +64,8 @@ class Segment(Struct, frozen=True, tag_field="type", tag="segment", omit_default
     """A caption. `words` only ever grow from revision to revision; `tentative` may change until `final`.
 
     `said_at`: when its `start` was said, in seconds since 1970 by the server's clock; 0 if it is not known. `position`:
-    how far a watcher has come in its room with this; only watchers are told.
+    how far a watcher has come in its room with this; only watchers are told. `interrupted`: its node was lost, and
+    another has closed it as it stood; should the node come back, its own last revision may still follow.
     """
 
     room: str
@@ -81,6 +82,7 @@ class Segment(Struct, frozen=True, tag_field="type", tag="segment", omit_default
     tentative: str = ""
     said_at: float = 0.0
     position: str = ""
+    interrupted: bool = False
 
 
 class Uncaptioned(Struct, frozen=True, tag_field="type", tag="uncaptioned", omit_defaults=True):

@@ -32,10 +32,14 @@ def node(name: str, fullness: float = 0.0, *, draining: bool = False, role: str 
     return found
 
 
+async def nobody_lost(node: str) -> None:
+    raise AssertionError(f"{node} was not lost")
+
+
 async def test_each_node_knows_the_others_and_sends_to_the_emptiest_that_takes_tracks(server: RedisServer) -> None:
     told = [node("a"), node("b", 0.5), node("c", 0.1, draining=True), node("d", 0.0, role="watch"), node("e", 0.3)]
     bus = Bus(server.url, 60.0, 1_000)
-    all_nodes = [Nodes(bus, this.id, lambda this=this: this) for this in told]  # type: ignore[misc]
+    all_nodes = [Nodes(bus, this.id, lambda this=this: this, nobody_lost) for this in told]  # type: ignore[misc]
     for nodes in all_nodes:
         await nodes.start()
     await all_nodes[0].tell()
@@ -55,7 +59,7 @@ async def test_each_node_knows_the_others_and_sends_to_the_emptiest_that_takes_t
 async def test_many_who_are_sent_away_at_once_are_not_all_sent_to_one_node(server: RedisServer) -> None:
     bus = Bus(server.url, 60.0, 1_000)
     one, two, full = [
-        Nodes(bus, this.id, lambda this=this: this)  # type: ignore[misc]
+        Nodes(bus, this.id, lambda this=this: this, nobody_lost)  # type: ignore[misc]
         for this in (node("b", 0.2), node("c", 0.21), node("a", 1.0))
     ]
     for nodes in (one, two, full):

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import msgspec
 import pytest
 import redis
 
@@ -31,12 +32,15 @@ class Screen:
 
     def __init__(self) -> None:
         self.shown: list[tuple[str, int]] = []
+        self.segments: list[Segment] = []
         self.position = Position(0, 0)
 
     def send(self, payload: str) -> None:
         """What is told besides is a gap, as ("missed", 0)."""
         message = json.loads(payload)
         self.shown.append((message["id"], message["revision"]) if message["type"] == "segment" else MISSED)
+        if message["type"] == "segment":
+            self.segments.append(msgspec.convert(message, Segment))
         if "position" in message:
             self.position = Position.parse(message["position"])
 
@@ -227,7 +231,7 @@ async def test_a_room_is_kept_for_its_time_after_the_last_word_and_in_one_slot(c
         a.publish(segment("1", final=True), 0.0)
         await until(lambda: a.is_up)
     with redis.Redis(port=clean.port) as client:
-        (key,) = client.keys("*")
+        (key,) = client.keys("*:room:*")
         assert 45_000 < client.pttl(key) <= 50_000
         assert key.startswith(b"captions:{")
 
@@ -252,7 +256,9 @@ async def test_rooms_that_come_and_go_leave_nothing(clean: RedisServer) -> None:
         a.forget_idle(1.1)
         assert (len(a), a.watchers) == (0, 0)
         with redis.Redis(port=clean.port) as client:
-            await until(lambda: client.dbsize() == 0)
+            await until(lambda: not client.keys("*:room:*"))
+            a.publish(segment("s", final=True, room="another"), 0.0)
+            await until(lambda: client.smembers("captions:{nodes}:a:rooms") == {b"another"})
 
 
 async def test_when_redis_is_away_who_watches_here_notices_nothing_and_the_rest_comes_when_it_is_back() -> None:
@@ -321,8 +327,8 @@ async def test_nonsense_in_a_stream_is_passed_over(clean: RedisServer) -> None:
         a.publish(segment("1", final=True), 0.0)
         await until(lambda: a.is_up)
         with redis.Redis(port=clean.port) as client:
-            await until(lambda: bool(client.keys("*")))
-            (key,) = client.keys("*")
+            await until(lambda: bool(client.keys("*:room:*")))
+            (key,) = client.keys("*:room:*")
             for fields in ({"x": "y"}, {"n": "z", "s": "{"}, {"n": "z", "s": b"\xff"}):
                 client.xadd(key, fields)
             a.publish(segment("2", final=True), 0.0)

@@ -46,6 +46,7 @@ __all__ = [
     "CaptionWord",
     "ClientMessage",
     "CodecName",
+    "Draining",
     "Encoding",
     "Error",
     "ErrorCode",
@@ -195,6 +196,8 @@ class Limits(Struct, frozen=True):
 
 
 class Ready(_Message, frozen=True):
+    """`nodes`: others that would take the tracks if this one were lost, the emptiest first."""
+
     session: str
     secret: str
     protocol: str
@@ -202,6 +205,14 @@ class Ready(_Message, frozen=True):
     languages: list[str]
     delay_ms: int
     limits: Limits
+    nodes: list[str] = []
+
+
+class Draining(_Message, frozen=True):
+    """The node stops: tracks still open after `deadline_s` seconds are ended. `node`: another one that takes them."""
+
+    deadline_s: float
+    node: str | None = None
 
 
 class Started(_Message, frozen=True):
@@ -263,6 +274,7 @@ ServerMessage: TypeAlias = (
     | Pong
     | Stopped
     | Error
+    | Draining
     | Watching
     | Uncaptioned
     | Missed

@@ -103,6 +103,11 @@ class Session:
             track.end()
         self._forget_if_over()
 
+    def ask_to_leave(self, deadline_s: float) -> None:
+        """The node stops: a client that can move its tracks does so before the deadline."""
+        if self._tracks:
+            self._send(native.Draining(round(deadline_s, 1), self._service.elsewhere()))
+
     def is_served_by(self, write: Write) -> bool:
         """Whether this connection still has the session: another may have resumed it."""
         return self._write == write
@@ -172,6 +177,7 @@ class Session:
                     limits.resume_s,
                     native.MOST_PACKETS,
                 ),
+                nodes=self._service.others(),
             )
         )
 

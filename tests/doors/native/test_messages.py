@@ -542,6 +542,7 @@ def test_the_public_names() -> None:
         "CaptionWord",
         "ClientMessage",
         "CodecName",
+        "Draining",
         "Encoding",
         "Error",
         "ErrorCode",

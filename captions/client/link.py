@@ -1,12 +1,10 @@
-"""The Python client of the native protocol, which the commands, the benchmarks and other people's code use."""
+"""One connection of the client: opened and resumed, its packets gathered into messages. Imports websockets."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from types import TracebackType
-from urllib.parse import quote
+from contextlib import suppress
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
@@ -16,28 +14,21 @@ from websockets.typing import Subprotocol
 from captions.doors.native.messages import (
     SUBPROTOCOL,
     Audio,
-    Caption,
     ClientMessage,
-    CodecName,
     Encoding,
-    Missed,
     Packets,
-    Participant,
     Ready,
     Resume,
-    Segment,
     ServerMessage,
-    Start,
     Started,
     Stop,
     Stopped,
     TrackPacket,
-    Uncaptioned,
     decode_server,
     encode,
 )
 
-__all__ = ["GATHER_S", "Client", "ConnectError", "watch"]
+__all__ = ["GATHER_S", "ConnectError", "Link", "connection_to", "payloads", "with_route"]
 
 
 GATHER_S = 0.02
@@ -50,8 +41,8 @@ class ConnectError(Exception):
     """The server cannot be reached or will not have us; the message is one line."""
 
 
-class Client:
-    """One connection. Use as an async context manager; iterate over it for the server's messages.
+class Link:
+    """One connection to one node. `open` it; iterate over it for the server's messages; `close` it.
 
     Messages that arrive while nobody iterates wait, bounded by the socket: keep reading.
 
@@ -65,7 +56,7 @@ class Client:
         self, url: str, key: str | None = None, encoding: Encoding = "msgpack", *, gather_s: float = GATHER_S
     ) -> None:
         """`url`: the server's, "ws://host:port", with or without the route."""
-        self._url = _with_route(url, "/v1/stream")
+        self.url = with_route(url, "/v1/stream")
         self._key = key
         self._encoding: Encoding = encoding
         self._gather_s = gather_s
@@ -79,9 +70,13 @@ class Client:
         self._most_packets = 0
         self._sending_later: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> Client:
-        self._connection = await _open(self._url, self._key, [Subprotocol(SUBPROTOCOL)])
-        return self
+    async def open(self) -> None:
+        """Connect.
+
+        Raises:
+            ConnectError: the server cannot be reached, or will not have us.
+        """
+        self._connection = await connection_to(self.url, self._key, [Subprotocol(SUBPROTOCOL)])
 
     async def resume(self) -> None:
         """Go on with the session after its connection was lost; what was missed comes first.
@@ -93,18 +88,21 @@ class Client:
             raise ConnectError("there is no session to resume")
         self._take_gathered()
         await self._connected().close()
-        self._connection = await _open(self._url, self._key, [Subprotocol(SUBPROTOCOL)])
+        self._connection = await connection_to(self.url, self._key, [Subprotocol(SUBPROTOCOL)])
         await self.send(Resume(self._ready.session, self._ready.secret, self._received))
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def close(self) -> None:
         with suppress(ConnectError):
             await self._send_gathered()
         await self._connected().close()
 
     async def __aiter__(self) -> AsyncIterator[ServerMessage]:
-        async for payload in self._connected():
+        """Ends when the server has closed the connection well.
+
+        Raises:
+            ConnectError: it was lost.
+        """
+        async for payload in payloads(self._connected()):
             message = decode_server(payload)
             self._received += 1
             match message:
@@ -170,65 +168,26 @@ class Client:
         except ConnectionClosed as error:
             raise ConnectError(f"the server closed the connection: {error}") from None
 
-    async def start(
-        self,
-        room: str,
-        track: str,
-        codec: CodecName,
-        sample_rate: int = 48_000,
-        channels: int = 1,
-        participant: Participant | None = None,
-        *,
-        live: bool = True,
-    ) -> None:
-        """Begin a track; see `Start`."""
-        await self.send(Start(room, track, codec, participant, sample_rate, channels, live=live))
-
-    async def audio(self, track: str, data: bytes) -> None:
-        """One Opus packet, or any whole number of PCM samples."""
-        await self.send(Audio(track, data))
-
-    async def stop(self, track: str) -> None:
-        """End a track: its last words come, then `Stopped`."""
-        await self.send(Stop(track))
-
     def _connected(self) -> ClientConnection:
         if self._connection is None:
             raise ConnectError("not connected: use the client as an async context manager")
         return self._connection
 
 
-@asynccontextmanager
-async def watch(
-    url: str, room: str, key: str | None = None, *, since: str | None = None
-) -> AsyncIterator[AsyncIterator[Caption | Missed]]:
-    """The captions of a room: recent ones first, then new ones as they come, and what is missing between them.
-
-    `since`: the last `position` of an earlier watch, at whichever node; then what came behind it is first, or `Missed`
-    and what is left of it.
+async def payloads(connection: ClientConnection) -> AsyncIterator[bytes | str]:
+    """What comes on a connection, until the server closes it well.
 
     Raises:
-        ConnectError: the server cannot be reached, will not have us, or the connection was lost without a goodbye.
+        ConnectError: it was lost without a goodbye.
     """
-    query = f"?since={quote(since)}" if since else ""
-    connection = await _open(_with_route(url, f"/v1/rooms/{quote(room, safe='')}/captions") + query, key, None)
-
-    async def captions() -> AsyncIterator[Caption | Missed]:
-        try:
-            async for payload in connection:
-                message = decode_server(payload)
-                if isinstance(message, Segment | Uncaptioned | Missed):
-                    yield message
-        except ConnectionClosed as error:
-            raise ConnectError(f"the connection was lost: {error}") from None
-
     try:
-        yield captions()
-    finally:
-        await connection.close()
+        async for payload in connection:
+            yield payload
+    except ConnectionClosed as error:
+        raise ConnectError(f"the connection was lost: {error}") from None
 
 
-async def _open(url: str, key: str | None, subprotocols: list[Subprotocol] | None) -> ClientConnection:
+async def connection_to(url: str, key: str | None, subprotocols: list[Subprotocol] | None) -> ClientConnection:
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
         return await connect(
@@ -238,6 +197,6 @@ async def _open(url: str, key: str | None, subprotocols: list[Subprotocol] | Non
         raise ConnectError(f"{url}: {error}") from None
 
 
-def _with_route(url: str, route: str) -> str:
+def with_route(url: str, route: str) -> str:
     url = url.replace("http://", "ws://", 1).replace("https://", "wss://", 1).rstrip("/")
     return url if url.endswith(route) else url + route

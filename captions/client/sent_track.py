@@ -1,0 +1,113 @@
+"""One track as its sender has it: how much was sent, how much of it was surely heard, and the last seconds of it. Pure.
+
+So that it can be begun again at another node: from behind the last word that came, if the seconds kept reach back so
+far. Times are seconds on the track's media clock, which the client keeps running over all nodes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import msgspec
+
+from captions.doors.native.messages import Audio, GapNotice, Segment, SpeechNotice, Start
+from captions.stream.codec import AudioError, Codec
+
+__all__ = ["SentTrack", "moved"]
+
+_BEFORE_ONSET_S = 0.5
+"""Speech begins so long before its notice says so at most, and a word's first sound must not be lost."""
+_UNNOTICED_S = 2.0
+"""Speech that began so recently may not have been told of yet."""
+_WORD_REST_S = 0.16
+"""The end of the newest word of an open segment may still be put right: what is left of the word is not sent again."""
+_WRAP = 1 << 32
+
+
+class SentTrack:
+    """`keep` all audio in order, `learn` from what comes back; `rest_from` is where to begin again."""
+
+    def __init__(self, start: Start, keep_s: float) -> None:
+        self.start = start
+        self.sent_to = 0.0
+        self.speaking = False
+        self._keep_s = keep_s
+        self._kept: deque[tuple[float, Audio]] = deque()
+        self._heard_to = 0.0
+        self._onset = 0.0
+        self._settled = True
+        self._first_timestamp: int | None = None
+        try:
+            self._codec: Codec | None = Codec(start.codec, start.sample_rate, start.channels)
+        except AudioError:
+            self._codec = None
+
+    def keep(self, audio: Audio) -> None:
+        """The next audio that is sent."""
+        if self._codec is None:
+            return
+        at = self.sent_to
+        if audio.timestamp is not None:
+            if self._first_timestamp is None:
+                self._first_timestamp = audio.timestamp - round(at * self._codec.sample_rate)
+            at = max(at, ((audio.timestamp - self._first_timestamp) % _WRAP) / self._codec.sample_rate)
+        self._kept.append((at, audio))
+        self.sent_to = at + self._codec.ticks_in(audio.data) / self._codec.sample_rate
+        while self._kept[0][0] < self.sent_to - self._keep_s:
+            self._kept.popleft()
+
+    def learn(self, told: Segment | SpeechNotice | GapNotice) -> None:
+        """What a node said of the track, on the client's clock."""
+        match told:
+            case SpeechNotice(speaking=True, at=at):
+                self.speaking, self._settled, self._onset = True, False, at
+            case SpeechNotice():
+                self.speaking = False
+            case Segment(words=words, final=final):
+                rest_s = 0.0 if final else _WORD_REST_S
+                self._heard_to = max([self._heard_to, *(word.end + rest_s for word in words[-1:])])
+                self._settled = final and not self.speaking
+            case GapNotice(end=end):
+                self._heard_to = max(self._heard_to, end)
+
+    def rest_from(self) -> tuple[float, list[Audio], float]:
+        """Where to begin again after a node was lost, the audio from there on, and the seconds before it that are lost.
+
+        Nothing is said twice: it begins behind the last word that came.
+        """
+        if self._settled:
+            wanted = max(self._heard_to, self.sent_to - _UNNOTICED_S)
+        else:
+            wanted = max(self._heard_to, self._onset - _BEFORE_ONSET_S)
+        rest = [(at, audio) for at, audio in self._kept if at >= wanted]
+        begins = rest[0][0] if rest else self.sent_to
+        oldest = self._kept[0][0] if self._kept else self.sent_to
+        return begins, [audio for _, audio in rest], max(0.0, oldest - wanted)
+
+    def last(self, length_s: float) -> tuple[float, list[Audio]]:
+        """The last audio of a pause, and where it begins."""
+        rest = [(at, audio) for at, audio in self._kept if at >= self.sent_to - length_s]
+        return (rest[0][0] if rest else self.sent_to), [audio for _, audio in rest]
+
+    def forget(self) -> None:
+        """There is nowhere else to begin again: keep nothing."""
+        self._kept.clear()
+        self._keep_s = 0.0
+
+
+def moved(message: Segment | SpeechNotice | GapNotice, by_s: float) -> Segment | SpeechNotice | GapNotice:
+    """What a node said by its own clock, on the client's."""
+
+    def later(time_s: float) -> float:
+        return round(time_s + by_s, 3)
+
+    match message:
+        case SpeechNotice():
+            return msgspec.structs.replace(message, at=later(message.at))
+        case GapNotice():
+            return msgspec.structs.replace(message, start=later(message.start), end=later(message.end))
+        case Segment():
+            words = [
+                msgspec.structs.replace(word, start=later(word.start), end=later(word.end)) for word in message.words
+            ]
+            return msgspec.structs.replace(message, start=later(message.start), end=later(message.end), words=words)
