@@ -59,7 +59,9 @@ class BackPressure:
     async def room(self) -> None:
         """Wait until there is room for more audio."""
         self._hold()
-        while self.is_full:
-            self._progressed.clear()
-            await self._progressed.wait()
-        self._release()
+        try:
+            while self.is_full:
+                self._progressed.clear()
+                await self._progressed.wait()
+        finally:
+            self._release()

@@ -190,7 +190,7 @@ class Engine:
 
     @property
     def lanes_share(self) -> float:
-        """The share of lanes that are busy, as of the latest step; 1 while a track waits for a lane."""
+        """The share of lanes that are busy with live tracks, as of the latest step; 1 while one waits for a lane."""
         return self._lanes_share
 
     @property
@@ -290,7 +290,7 @@ class Engine:
         metrics.lanes_in_use.set(report.lanes_in_use)
         metrics.lanes_busy.set(report.lanes_busy)
         metrics.tracks_waiting.set(report.tracks_waiting)
-        self._lanes_share = 1.0 if report.tracks_waiting else report.lanes_busy / self.model.info.lanes
+        self._lanes_share = report.live_share
         metrics.stalls.inc(report.stalled)
         for wait_s in report.lane_waits_s:
             metrics.lane_wait_seconds.observe(wait_s)

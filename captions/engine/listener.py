@@ -6,7 +6,9 @@ for:
 
 - A turn ends after `TURN_S` with the round it is in. What is left comes first in the next one, behind new packets.
 - A track's frame is due 80 ms behind the frame before it, or when it arrives, if that is later. What is due goes before
-  what came faster than it was spoken, and this before what is no live audio.
+  what came faster than it was spoken.
+- A track that drops nothing and is ahead of its time by `FILE_AHEAD_S` is a file, and goes behind all others, here and
+  for lanes, until it is no longer. So who speaks is live, by whichever door, and a file is one even if it is not said.
 - Within each of these connections take turns, within a connection its rooms, and within a room its tracks.
 - What a track that drops audio has had waiting for longer than `most_pending_s` is dropped and told as a gap.
 - What is told of a track, a flush or its end, waits until the audio before it was taken in.
@@ -36,6 +38,7 @@ from captions.engine.orders import (
     OpenTrack,
     PacketArrived,
     PushFrame,
+    RankTrack,
     SenderHeld,
     SenderReleased,
     StartSpeech,
@@ -59,6 +62,9 @@ log = logging.getLogger(__name__)
 TURN_S = 0.02
 """What a turn takes at most, but for the round it is in: nothing is delivered before it ends."""
 
+FILE_AHEAD_S = 2.0
+"""So far ahead of its time nobody is who speaks: clients gather a second at most."""
+
 ROUND_TRACKS = 64
 """The most tracks of one round: the detector gains little from more at once, and a round cannot be cut short."""
 
@@ -70,7 +76,8 @@ STALL_MARGIN_S = 0.2
 class ListenedTrack:
     """The listener's part of a track. `stream` is the detector's; `held`: its sender was told to wait.
 
-    `due_at`: when its next frame is due. `later`: what was told of it behind audio that is still to be taken in.
+    `due_at`: when its next frame is due. `is_file`: it is ahead of its time. `later`: what was told of it behind audio
+    that is still to be taken in.
     """
 
     opened: TrackOpened
@@ -80,6 +87,7 @@ class ListenedTrack:
     told_impairment: Impairment
     later: deque[Notice] = field(default_factory=deque)
     due_at: float = 0.0
+    is_file: bool = False
     held: bool = False
     pushed_to: int = 0
     told_taken: int = 0
@@ -269,8 +277,8 @@ class Listener:
     def _next_to_hear(self, now: float) -> list[tuple[int, ListenedTrack]]:
         """Of whom a frame is to be taken in now, in order; a frame that comes a little early is due."""
         sounding = self._sounding.items()
-        tracks = [one for one in sounding if one[1].opened.drops and one[1].due_at <= now + FRAME_S]
-        tracks = tracks or [one for one in sounding if one[1].opened.drops] or list(sounding)
+        tracks = [one for one in sounding if not one[1].is_file and one[1].due_at <= now + FRAME_S]
+        tracks = tracks or [one for one in sounding if not one[1].is_file] or list(sounding)
         if len(tracks) <= ROUND_TRACKS:
             return tracks
         return in_turns(tracks, lambda one: one[1].opened.source, lambda one: one[1].opened.room)
@@ -288,11 +296,19 @@ class Listener:
             if taking.more:
                 track.due_at = max(track.due_at, track.ear.newest.arrived_at) + FRAME_S
                 self._sounding[track_id] = track
+                if not track.opened.drops:
+                    self._rank(track_id, track, turn)
             elif track.later:
                 done.append((track_id, track))
         self._detect(chunks, turn)
         for track_id, track in done:
             self._take_later(track_id, track, turn)
+
+    def _rank(self, track_id: int, track: ListenedTrack, turn: Turn) -> None:
+        is_file = track.due_at - track.ear.newest.arrived_at > FILE_AHEAD_S
+        if is_file is not track.is_file:
+            track.is_file = is_file
+            turn.orders.append(RankTrack(track_id, live=not is_file))
 
     def _hear_all(self, track_id: int, track: ListenedTrack, turn: Turn) -> None:
         """Take in the little that waited for lost packets, however long it takes: no more comes."""

@@ -35,6 +35,7 @@ __all__ = [
     "Order",
     "PacketArrived",
     "PushFrame",
+    "RankTrack",
     "SenderHeld",
     "SenderReleased",
     "StartSpeech",
@@ -144,6 +145,14 @@ class EndSpeech:
 
 
 @dataclass(frozen=True, slots=True)
+class RankTrack:
+    """Whether a track that drops nothing is in its time, as a live one is, or ahead of it, as a file is."""
+
+    track: int
+    live: bool
+
+
+@dataclass(frozen=True, slots=True)
 class FlushTrack:
     track: int
     flush_id: str
@@ -154,7 +163,7 @@ class CloseTrack:
     track: int
 
 
-Order: TypeAlias = OpenTrack | PushFrame | StartSpeech | EndSpeech | FlushTrack | CloseTrack
+Order: TypeAlias = OpenTrack | PushFrame | StartSpeech | EndSpeech | RankTrack | FlushTrack | CloseTrack
 """What the listener tells the runner, in order."""
 
 
@@ -209,13 +218,17 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class StepReport:
-    """What a step cost and how full the lanes are, for the metrics; `step_s` None where tracks only left."""
+    """What a step cost and how full the lanes are, for the metrics; `step_s` None where tracks only left.
+
+    `live_share`: see `Scheduler.live_share`.
+    """
 
     step_s: float | None
     lanes_stepped: int
     lanes_in_use: int
     lanes_busy: int
     tracks_waiting: int
+    live_share: float
     lane_waits_s: tuple[float, ...]
     stalled: int
 

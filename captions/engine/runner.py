@@ -17,6 +17,7 @@ from captions.engine.orders import (
     OpenTrack,
     Order,
     PushFrame,
+    RankTrack,
     StartSpeech,
     StepReport,
     StepResults,
@@ -163,6 +164,8 @@ class Runner:
                 scheduler.open(track, room, drops)
                 if self.failure is not None:
                     self._deliver(([(track, ModelFailed(self.failure))], None))
+            case RankTrack(track, live):
+                scheduler.rank(track, live=live)
             case CloseTrack(track):
                 scheduler.close(track)
 
@@ -185,7 +188,7 @@ class Runner:
             if feed.track is not None:
                 events += [(feed.track, e) for e in self._on_clock(feed, output.events, step_at, emitted_at)]
         for feed in plan.feeds:
-            if feed.closes is not None and feed.track is not None:
+            if feed.closes is not None and feed.track is not None and not feed.closes.parts:
                 events.append((feed.track, Flushed(feed.closes.id)))
         return events, self._report(plan, emitted_at - step_at)
 
@@ -235,6 +238,7 @@ class Runner:
             lanes_in_use=scheduler.lanes_in_use,
             lanes_busy=scheduler.lanes_busy,
             tracks_waiting=scheduler.waiting,
+            live_share=scheduler.live_share,
             lane_waits_s=tuple(plan.lane_waits_s),
             stalled=plan.stalled,
         )

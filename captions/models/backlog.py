@@ -16,11 +16,12 @@ class Boundary:
     """Every word of what was pushed before it is to be out before what comes behind it is run.
 
     `id` is the client's, or None at the end of speech. `silent_from`: the media position behind which there is no
-    speech, where that is known.
+    speech, where that is known. `parts`: nobody asked for it, the track is to leave its lane behind it.
     """
 
     id: str | None = None
     silent_from: int | None = None
+    parts: bool = False
 
 
 class Backlog:

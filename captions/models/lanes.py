@@ -9,7 +9,7 @@
     READY      and its track says nothing more        rest        -> RESTING
     RESTING    its track is silent: may be taken      wake        -> READY
 
-A lane has a track from `grant` to `release`, in whichever state; `release` leaves it STALE.
+A lane has a track from `grant` to `release` or `part`, in whichever state; both leave it STALE.
 """
 
 from __future__ import annotations
@@ -42,12 +42,14 @@ class Lane:
 
     `lane_at`: when its track got it. `resting_since`: when its track fell silent, in the state RESTING. `boundary`:
     what is being flushed, in the state FLUSHING. `unanswered`: the speech fed since the model last said anything.
+    `called_back`: its track is to part with it as soon as what it has heard is flushed.
     """
 
     __slots__ = (
         "_fed_last",
         "_left",
         "boundary",
+        "called_back",
         "index",
         "lane_at",
         "replayed",
@@ -66,6 +68,7 @@ class Lane:
         self.boundary: Boundary | None = None
         self.unanswered: deque[Frame] = deque()
         self.replayed = False
+        self.called_back = False
         self._left = 0
         self._fed_last: deque[int] = deque(maxlen=remembers)
 
@@ -86,10 +89,16 @@ class Lane:
     def release(self) -> None:
         """Track and lane part. What waits for the track is silence; it is kept as pre-roll of its next speech."""
         if self.track is not None:
-            self.track.lane = None
             self.track.keep_as_preroll()
+        self.part()
+
+    def part(self) -> None:
+        """Track and lane part, and what waits for the track waits on."""
+        if self.track is not None:
+            self.track.lane = None
         self.track = None
         self.boundary = None
+        self.called_back = False
         self._forget_speech()
         self.state = _STALE
 

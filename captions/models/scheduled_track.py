@@ -19,7 +19,8 @@ __all__ = ["ScheduledTrack"]
 class ScheduledTrack:
     """`preroll`: the silence just before, which is run only once speech follows. `waiting_since`: speech needs a lane.
 
-    `dropped`: gaps that it is still to be told of. `pushed_to`: where its audio ends; `told_to`: the progress it knows.
+    `live`: it is not ahead of its time. `dropped`: gaps that it is still to be told of. `pushed_to`: where its audio
+    ends; `told_to`: the progress it knows.
     """
 
     id: int
@@ -27,6 +28,7 @@ class ScheduledTrack:
     drops: bool
     preroll: deque[Frame]
     backlog: Backlog = field(default_factory=Backlog)
+    live: bool = True
     speaking: bool = False
     waiting_since: float | None = None
     lane: Lane | None = None

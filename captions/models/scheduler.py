@@ -4,7 +4,10 @@ The rules:
 
 - A track waits for a lane from its first speech until everything heard is flushed.
 - A waiting track takes a free lane, the readiest first; else the lane that has rested the longest, whose track then
-  has none. A lane whose track speaks or is owed words is never taken.
+  has none. A lane whose live track speaks or is owed words is never taken.
+- A track that is ahead of its time, a file, goes behind the live ones, and all files together leave one lane in four.
+  If a live track waits all the same, the lane of a file is called back: what it has heard is flushed, the rest of its
+  audio waits for another lane, and nothing is lost.
 - Among waiting tracks the room that holds the fewest busy lanes is served first, then whoever has waited longest.
 - A lane given to a new track is reset and fed `prefix_frames` of silence before its first audio. Free lanes get both
   ahead of need; `spare_lanes` are kept free for that, taken from those that have rested the longest.
@@ -27,6 +30,9 @@ from captions.models.scheduled_track import ScheduledTrack
 from captions.types import FRAME_S, SAMPLE_RATE, Frame, Progress
 
 __all__ = ["LanePolicy", "Scheduler"]
+
+LIVE_SHARE = 4
+"""One lane in so many is kept from files."""
 
 _STALE, _PRIMING, _READY = LaneState.STALE, LaneState.PRIMING, LaneState.READY
 _HEARD, _FLUSHING, _RESTING = LaneState.HEARD, LaneState.FLUSHING, LaneState.RESTING
@@ -68,6 +74,7 @@ class Scheduler:
             raise ValueError("a backlog holds at least the pre-roll and one frame")
         self.policy = policy
         self._stall_frames = policy.stall_frames
+        self._most_files = policy.lanes - policy.lanes // LIVE_SHARE
         self._tracks: dict[int, ScheduledTrack] = {}
         self._waiting: dict[int, ScheduledTrack] = {}
         self._news: dict[int, ScheduledTrack] = {}
@@ -91,6 +98,13 @@ class Scheduler:
     @property
     def waiting(self) -> int:
         return len(self._waiting)
+
+    @property
+    def live_share(self) -> float:
+        """The share of lanes that cannot be taken for a live track; 1 while one waits."""
+        if any(t.live for t in self._waiting.values()):
+            return 1.0
+        return sum(lane.is_busy and not _is_files(lane) for lane in self._lanes) / len(self._lanes)
 
     def owes(self, track: int) -> bool:
         """Whether speech of the track is still to be run."""
@@ -157,6 +171,14 @@ class Scheduler:
         if t is not None:
             self._mark(t, Boundary(flush_id))
 
+    def rank(self, track: int, *, live: bool) -> None:
+        """Whether the track is in its time or ahead of it. A new one is live."""
+        t = self._tracks.get(track)
+        if t is not None:
+            t.live = live
+            if live and t.lane is not None:
+                t.lane.called_back = False
+
     def answered(self, track: int) -> None:
         """The model said something for the track's speech: the watchdog starts counting anew."""
         t = self._tracks.get(track)
@@ -168,8 +190,9 @@ class Scheduler:
         plan = self._latest
         owed = plan.flushed + [(f.track, f.closes) for f in plan.feeds if f.track is not None and f.closes is not None]
         owed += self._resolved
+        owed = [(track, boundary) for track, boundary in owed if not boundary.parts]
         for t in self._tracks.values():
-            if t.lane is not None and t.lane.boundary is not None:
+            if t.lane is not None and t.lane.boundary is not None and not t.lane.boundary.parts:
                 owed.append((t.id, t.lane.boundary))
             owed += [(t.id, item) for item in t.backlog.clear() if isinstance(item, Boundary)]
             t.waiting_since = None
@@ -182,6 +205,7 @@ class Scheduler:
 
     def plan(self, now: float) -> Plan:
         """What to run now; nothing, if it is false."""
+        self._collect(now)
         plan = self._latest = Plan(flushed=self._resolved)
         self._resolved = []
         if self._waiting:
@@ -256,18 +280,42 @@ class Scheduler:
         if not t.drops:
             self._news[t.id] = t
 
+    def _collect(self, now: float) -> None:
+        """Take the lanes that were called back and are flushed: a plan later, as its resets go before its feeds."""
+        for lane in self._lanes:
+            if lane.called_back and lane.track is not None and lane.state not in (_HEARD, _FLUSHING):
+                self._part(lane, lane.track, now)
+
     def _serve(self, now: float, plan: Plan) -> None:
+        self._give(now, plan)
+        self._call_back()
+        self._collect(now)
+        self._give(now, plan)
+
+    def _give(self, now: float, plan: Plan) -> None:
         """Give lanes to waiting tracks while there are any to give."""
         held = Counter(lane.track.room for lane in self._lanes if lane.track is not None and lane.is_busy)
+        files = sum(lane.is_busy and _is_files(lane) for lane in self._lanes)
         while self._waiting and (lane := self._lane_to_give()) is not None:
             since, t = min(
                 ((t.waiting_since or 0.0, t) for t in self._waiting.values()),
-                key=lambda waiting: (held[waiting[1].room], waiting[0]),
+                key=lambda waiting: (not waiting[1].live, held[waiting[1].room], waiting[0]),
             )
+            if not t.live and files >= self._most_files:
+                break
+            files += not t.live
             held[t.room] += 1
             plan.lane_waits_s.append(now - since)
             del self._waiting[t.id]
             self._grant(lane, t, now)
+
+    def _call_back(self) -> None:
+        """Call back as many lanes of files as live tracks wait for, less those that are called back already."""
+        wanted = sum(t.live for t in self._waiting.values()) - sum(lane.called_back for lane in self._lanes)
+        for lane in self._lanes:
+            if wanted > 0 and lane.is_busy and _is_files(lane) and not lane.called_back:
+                lane.called_back = True
+                wanted -= 1
 
     def _lane_to_give(self) -> Lane | None:
         free = [lane for lane in self._lanes if lane.track is None]
@@ -298,6 +346,8 @@ class Scheduler:
             # Asked only after the step that fed the last frame: its word may have come with that very step.
             backlog.put_back(lane.stall())
             plan.stalled += 1
+        if lane.called_back and lane.state is _HEARD:
+            lane.begin_flush(Boundary(parts=True), self.policy.flush_frames)
         if lane.state is _STALE:
             self._reset(lane, plan)
         if lane.state is _PRIMING:
@@ -320,6 +370,16 @@ class Scheduler:
             plan.feeds.append(Feed(lane.index, t.id, None, closes, backlog.frames > 0, lane.lane_at))
             if closes is not None:
                 self._settle(lane, t, now)
+
+    def _part(self, lane: Lane, t: ScheduledTrack, now: float) -> None:
+        """The track of a lane that was called back leaves it, and waits for another if it still owes anything."""
+        self._resolved += [(t.id, boundary) for boundary in t.backlog.pop_leading_boundaries()]
+        if not t.owes:
+            self._take_back(lane)
+            return
+        lane.part()
+        t.waiting_since = now
+        self._waiting[t.id] = t
 
     def _settle(self, lane: Lane, t: ScheduledTrack, now: float) -> None:
         if not t.owes:
@@ -347,3 +407,7 @@ class Scheduler:
                 if lane.state is _PRIMING:
                     lane.prime()
                     plan.feeds.append(Feed(lane.index, None, None, None, False, now))
+
+
+def _is_files(lane: Lane) -> bool:
+    return lane.track is not None and not lane.track.live

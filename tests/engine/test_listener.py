@@ -29,6 +29,7 @@ from captions.engine.orders import (
     Order,
     PacketArrived,
     PushFrame,
+    RankTrack,
     SenderHeld,
     SenderReleased,
     StartSpeech,
@@ -470,11 +471,46 @@ def test_in_a_turn_that_is_too_short_connections_take_turns_and_rooms_within_the
     assert [track % 2 for track in heard if track < 200] == [0, 1] * 27
 
 
-def test_live_audio_is_heard_before_that_of_a_track_whose_sender_can_wait() -> None:
+def ranks(*turns: Turn) -> list[RankTrack]:
+    return [order for turn in turns for order in turn.orders if isinstance(order, RankTrack)]
+
+
+def test_a_track_that_is_ahead_of_its_time_is_a_file_and_goes_behind_the_others_until_it_is_no_longer() -> None:
+    bench = Bench()
+    turn = bench.hear(opened(1, drops=False), opened(2), *burst(1, 60, 0.0))
+    assert ranks(turn) == [RankTrack(1, live=False)]
+    turn = bench.hear(*burst(1, 2, 0.1), *burst(2, 3, 0.1), at=0.1)
+    assert starts(turn) == [(2, 0), (2, 1), (2, 2), (1, 60), (1, 61)]
+    assert ranks(turn) == []
+
+
+def burst(track: int, frames: int, at: float) -> list[Notice]:
+    """So many frames that came at one moment."""
+    return [PacketArrived(track, Packet(said(0.5), at)) for _ in range(frames)]
+
+
+def test_who_speaks_is_live_though_nothing_of_it_may_be_dropped() -> None:
+    """As La Suite's plugin does, and as any client after a network that stood still for a second and a half."""
+    bench = Bench()
+    turns = [bench.hear(opened(drops=False))]
+    turns += [bench.hear(*burst(1, 1, n * FRAME_S), at=n * FRAME_S) for n in range(50)]
+    turns += [bench.hear(*burst(1, 18, 68 * FRAME_S), at=68 * FRAME_S)]
+    assert ranks(*turns) == []
+
+
+def test_a_file_whose_sender_begins_to_speak_is_live_again() -> None:
+    bench = Bench()
+    turns = [bench.hear(opened(drops=False), *burst(1, 30, 0.0))]
+    turns += [bench.hear(*burst(1, 1, n * FRAME_S), at=n * FRAME_S) for n in range(30, 40)]
+    assert ranks(*turns) == [RankTrack(1, live=False), RankTrack(1, live=True)]
+
+
+def test_a_live_flood_is_no_file_but_what_it_sent_too_early_waits_for_what_others_say() -> None:
     bench = slow(TURN_S)
-    bench.hear(opened(1, drops=False), opened(2))
-    assert starts(bench.hear(*loud(1, 2), *loud(2, 2))) == [(2, 0)]
-    assert [starts(bench.listener.turn()) for _ in range(3)] == [[(2, 1)], [(1, 0)], [(1, 1)]]
+    bench.hear(opened(1), opened(2), *burst(1, 10, 0.0))
+    turns = [bench.hear(*burst(2, 1, bench.now)), bench.listener.turn()]
+    assert (2, 0) in [one for turn in turns for one in starts(turn)]
+    assert ranks(*turns) == []
 
 
 def test_what_has_waited_too_long_is_dropped_oldest_first_and_told() -> None:

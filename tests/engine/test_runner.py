@@ -16,6 +16,7 @@ from captions.engine.orders import (
     OpenTrack,
     Order,
     PushFrame,
+    RankTrack,
     StartSpeech,
     StepReport,
     StepResults,
@@ -253,6 +254,20 @@ def test_a_track_that_never_drops_keeps_everything_and_is_told_how_far_it_is_tak
     assert [e for _, e in bench.events() if isinstance(e, Gap)] == []
 
 
+def test_a_file_gives_its_lane_to_who_speaks_and_says_every_word_of_its_own_once() -> None:
+    bench = Bench(lanes=1, delay_frames=2, prefix_frames=1)
+    bench.tell(OpenTrack(1, "room", False), OpenTrack(2, "room", True))
+    bench.runner.submit([RankTrack(1, live=False), *spurt(1, 0, list(range(10, 30)))])
+    for _ in range(8):
+        bench.runner.turn()
+    bench.tell(*spurt(2, 500, [1, 2, 3]))
+    assert bench.words(2) == [("w1", 501), ("w2", 502), ("w3", 503)]
+    assert bench.words(1) == [(f"w{n}", n - 9) for n in range(10, 30)]
+    order = [track for track, event in bench.events() if isinstance(event, Word)]
+    assert order[0] == order[-1] == 1, "the file goes on where it was"
+    assert [event for _, event in bench.events(1) if isinstance(event, Flushed)] == [Flushed(None)], "it is one spurt"
+
+
 def test_when_the_model_fails_every_track_is_told_and_every_flush_is_answered() -> None:
     bench = Bench(lanes=1, delay_frames=0)
     bench.tell(OpenTrack(1, "room", True), OpenTrack(2, "room", True), OpenTrack(3, "room", True))
@@ -329,6 +344,7 @@ def test_a_step_reports_what_it_cost_and_how_full_the_lanes_are() -> None:
             lanes_in_use=3,
             lanes_busy=3,
             tracks_waiting=1,
+            live_share=1.0,
             lane_waits_s=(0.0, 0.0, 0.0),
             stalled=0,
         )

@@ -85,6 +85,10 @@ class Stage:
     def flush(self, name: str, flush_id: str) -> None:
         self.scheduler.flush(ord(name), flush_id)
 
+    def is_file(self, names: str) -> None:
+        for name in names:
+            self.scheduler.rank(ord(name), live=False)
+
     def close(self, name: str) -> None:
         self.scheduler.close(ord(name))
 
@@ -295,6 +299,137 @@ def test_the_room_that_holds_the_fewest_lanes_is_served_first_then_who_waited_lo
     assert stage.steps(2) == ["1:D~.", "reset 1 | 1:E0"]
     stage.end("E")
     assert stage.steps(2) == ["1:E~.", "reset 1 | 1:C0"]
+
+
+def test_live_tracks_go_before_files_however_long_these_wait_and_whatever_room_they_are_in() -> None:
+    stage = Stage(1)
+    stage.open("ABCD", drops=False)
+    stage.is_file("B")
+    stage.start("A", 1)
+    stage.step()
+    for name in "BCD":
+        stage.now += 1
+        stage.start(name, 1)
+        stage.end(name)
+    stage.end("A")
+    fed = [feed.track for _ in range(9) for feed in stage.plan().feeds if feed.frame is not None]
+    assert "".join(map(chr, filter(None, fed))) == "CDB"
+
+
+def test_files_leave_one_lane_in_four_to_who_speaks() -> None:
+    stage = Stage(8)
+    stage.open("ABCDEFGH", drops=False)
+    stage.is_file("ABCDEFGH")
+    for name in "ABCDEFGH":
+        stage.start(name, 3)
+    stage.steps(3)
+    assert (stage.scheduler.lanes_in_use, stage.scheduler.waiting) == (6, 2)
+    stage.open("JK")
+    for name in "JK":
+        stage.start(name, 1)
+    assert "6:J0 7:K0" in stage.step()
+
+
+def test_where_there_are_few_lanes_files_may_have_them_all() -> None:
+    stage = Stage(3)
+    stage.open("ABC", drops=False)
+    stage.is_file("ABC")
+    for name in "ABC":
+        stage.start(name, 1)
+    assert stage.step().startswith("0:A0 1:B0 2:C0")
+
+
+def test_the_lane_of_a_file_is_called_back_for_who_speaks_flushed_first_and_the_rest_waits() -> None:
+    stage = Stage(1, flush_frames=2)
+    stage.open("A", drops=False)
+    stage.open("B")
+    stage.is_file("A")
+    stage.start("A", 4)
+    assert stage.steps(2) == ["0:A0 | A taken to 1", "0:A1 | A taken to 2"]
+    stage.start("B", 1)
+    assert stage.steps(3) == ["0:A~", "0:A~.", "reset 0 | 0:B0"]
+    assert stage.scheduler.owes(ord("A"))
+    stage.end("A")
+    stage.end("B")
+    assert stage.steps(6) == ["0:B~", "0:B~.", "reset 0 | 0:A2 | A taken to 3", "0:A3 | A taken to 4", "0:A~", "0:A~."]
+
+
+def test_a_file_that_was_not_heard_yet_leaves_its_lane_at_once() -> None:
+    stage = Stage(1, prefix_frames=3)
+    stage.open("A", drops=False)
+    stage.open("BC")
+    stage.speak("C")
+    stage.is_file("A")
+    stage.start("A", 1)
+    assert stage.step() == "reset 0 | 0:A~"
+    stage.start("B", 1)
+    assert stage.step() == "reset 0 | 0:B~"
+
+
+def test_a_file_that_is_flushed_already_leaves_its_lane_behind_that_flush_and_has_its_answer() -> None:
+    stage = Stage(1, flush_frames=2)
+    stage.open("A", drops=False)
+    stage.open("B")
+    stage.is_file("A")
+    stage.start("A", 1)
+    stage.flush("A", "f")
+    stage.hear("A", 1)
+    assert stage.steps(2) == ["0:A0 | A taken to 1", "0:A~"]
+    stage.start("B", 1)
+    plans = [stage.plan() for _ in range(2)]
+    assert [shown(plan) for plan in plans] == ["0:A~.", "reset 0 | 0:B0"]
+    assert plans[0].feeds[0].closes == Boundary("f")
+
+
+def test_a_file_that_is_live_again_keeps_its_lane() -> None:
+    stage = Stage(1, flush_frames=2)
+    stage.open("AB", drops=False)
+    stage.is_file("A")
+    stage.start("A", 3)
+    stage.step()
+    stage.start("B", 1)
+    assert stage.step() == "0:A~"
+    stage.scheduler.rank(ord("A"), live=True)
+    assert stage.steps(2) == ["0:A~.", "0:A1 | A taken to 2"]
+
+
+def test_no_more_lanes_are_called_back_than_are_waited_for_and_none_of_live_tracks() -> None:
+    stage = Stage(3, flush_frames=3)
+    stage.open("ABC", drops=False)
+    stage.open("D")
+    stage.is_file("AB")
+    for name in "CAB":
+        stage.start(name, 9)
+    stage.step()
+    stage.start("D", 1)
+    stage.steps(4)
+    assert [stage.scheduler.holds_lane(ord(name)) for name in "ABCD"] == [False, True, True, True]
+
+
+def test_lanes_of_files_do_not_make_a_server_full() -> None:
+    stage = Stage(4)
+    stage.open("ABCD", drops=False)
+    stage.is_file("ABCD")
+    for name in "ABCD":
+        stage.start(name, 9)
+    stage.step()
+    assert stage.scheduler.live_share == 0.0
+    stage.open("J")
+    stage.start("J", 9)
+    stage.step()
+    assert stage.scheduler.live_share == 0.25
+
+
+def test_a_lane_that_is_called_back_when_the_model_fails_owes_nobody_an_answer() -> None:
+    stage = Stage(1, flush_frames=3)
+    stage.open("A", drops=False)
+    stage.open("B")
+    stage.is_file("A")
+    stage.start("A", 3)
+    stage.step()
+    stage.start("B", 1)
+    stage.step()
+    assert stage.scheduler.abandon() == []
 
 
 def test_a_wait_for_a_lane_is_reported_with_the_grant() -> None:
@@ -624,6 +759,7 @@ class Ledger:
 
     def __init__(self, drops: bool) -> None:
         self.drops = drops
+        self.live = True
         self.pushed = 0
         self.speaking = False
         self.owed: set[int] = set()
@@ -725,6 +861,13 @@ class Lanes(RuleBasedStateMachine):
         self.scheduler.close(track)
         del self.ledgers[track]
 
+    @rule(track=names, live=st.booleans())
+    def rank(self, track: int, live: bool) -> None:
+        """Only of who drops nothing: see the listener."""
+        if not self.ledgers[track].drops:
+            self.ledgers[track].live = live
+            self.scheduler.rank(track, live=live)
+
     @rule(track=names)
     def answer(self, track: int) -> None:
         if self.scheduler.holds_lane(track):
@@ -769,11 +912,12 @@ class Lanes(RuleBasedStateMachine):
         assert len(lanes) == len(set(lanes)), "a lane is fed once a step"
         assert len(tracks) == len(set(tracks)), "a track has one lane"
         assert len(plan.resets) == len(set(plan.resets))
-        stalled = [kept for kept, lane in kept_on.items() if lane in plan.resets]
-        assert len(stalled) == plan.stalled
-        assert not self.replayed & set(stalled), "once, until the model speaks again or a flush closes"
-        self.replayed |= set(stalled)
-        self.rehearing |= set(stalled)
+        reset = {kept for kept, lane in kept_on.items() if lane in plan.resets}
+        stalled = {kept for kept in reset if self.ledgers[kept].live}
+        assert len(stalled) <= plan.stalled <= len(reset), "a file may have left its lane and come back to it"
+        assert not self.replayed & stalled, "once, until the model speaks again or a flush closes"
+        self.replayed |= stalled
+        self.rehearing |= reset
         for lane in plan.resets:
             self.fed_to[lane] = []
             self.owner[lane] = None
@@ -791,14 +935,19 @@ class Lanes(RuleBasedStateMachine):
                 silence = len(fed) - max(spoken, default=-1) - 1
                 assert silence >= self.policy.flush_frames, "the model has heard all the silence it needs"
         for track, lane in kept_on.items():
-            assert self.scheduler.holds_lane(track), "a busy lane is never taken"
+            called_back = not self.ledgers[track].live or any(
+                f.lane == lane and f.closes and f.closes.parts for f in plan.feeds
+            )
+            assert self.scheduler.holds_lane(track) or called_back, "the busy lane of a live track is never taken"
             assert all(feed.track == track for feed in plan.feeds if feed.lane == lane)
 
     def _check_feed(self, track: int, feed: Feed) -> None:
         one = self.ledgers[track]
         if feed.closes is not None:
             assert feed.frame is None
-            self._answered(track, feed.closes)
+            if not feed.closes.parts:
+                self._answered(track, feed.closes)
+            self.replayed.discard(track)
         if feed.frame is None:
             return
         number = feed.frame.start // FRAME_SAMPLES
