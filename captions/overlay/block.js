@@ -20,12 +20,13 @@ export class Block {
   #top = 0;
   #rows;
   #width;
-  #reading = new Reading();
+  #reading;
   #list = element("div", "lines");
   #name = element("div", "name");
 
-  /** `rows` lines are seen at once, `width` pixels wide at most. */
-  constructor(ruler, rows, width) {
+  /** `rows` lines are seen at once, `width` pixels wide at most. `linger`: see options.js. */
+  constructor(ruler, rows, width, linger) {
+    this.#reading = new Reading(linger);
     this.root = element("div", "block");
     const band = element("div", "band");
     band.append(this.#name, this.#list);
@@ -182,6 +183,6 @@ function mark(word, tentative) {
 
 function element(tag, name) {
   const made = document.createElement(tag);
-  if (name) made.className = name;
+  if (name) made.className = made.part = name;
   return made;
 }

@@ -1,5 +1,7 @@
 /** What others call whoever speaks from this page: asked for once and kept in this browser. */
 
+import "./dialog-styles.js";
+
 const STORE = "captions.name";
 const LONGEST = 80;
 

@@ -1,8 +1,14 @@
 /** The history panel: what was said, newest at the bottom, searched as one types. Draws a part of it at a time. */
 
 import { filled, lengthOf, message } from "./messages.js";
-import { speakerOf, startOf } from "./transcript.js";
+import { pick } from "./texts.js";
+import { startOf } from "./transcript.js";
 
+const TEXTS = {
+  noMatch: ["Nothing like this was said.", "Rien de tel n’a été dit."],
+  forgotten: ["%s earlier captions are no longer kept.", "%s sous-titres antérieurs ne sont plus gardés."],
+  interrupted: ["Interrupted for %s s", "Interrompu pendant %s s"],
+};
 const DRAWN_AT_ONCE = 150;
 const NEAR_END_PX = 40;
 const MOST_GAPS = 20;
@@ -60,7 +66,7 @@ export class History {
   }
 
   speak(texts, lang) {
-    this.#texts = texts;
+    this.#texts = { ...texts, ...pick(TEXTS, lang) };
     this.#lang = lang;
     const regional = navigator.languages.find((tag) => tag.startsWith(lang)) ?? lang;
     this.#clock = new Intl.DateTimeFormat(regional, { timeStyle: "medium" });

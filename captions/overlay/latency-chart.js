@@ -1,6 +1,7 @@
 /** A small live picture of latency: a dot for each word of the last minute, and a bar of where the time went. */
 
 import { PARTS, TITLES } from "./figures.js";
+import "./latency-styles.js";
 import { LatencyWindow, WINDOW_MS } from "./latency.js";
 import { pick } from "./texts.js";
 

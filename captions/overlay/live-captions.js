@@ -73,6 +73,14 @@ export class LiveCaptions extends HTMLElement {
     this.#begin();
   }
 
+  /** Show a line as it would look, of nobody's: for settings. */
+  preview(name, text) {
+    this.#stage.clear();
+    const words = text.split(" ").map((word) => ({ text: word }));
+    const caption = { id: "preview", track: "preview", participant: { id: "preview" }, words, final: true };
+    this.#stage.show(caption, name, performance.now());
+  }
+
   disconnectedCallback() {
     this.#alive = false;
     this.#resized.disconnect();
@@ -92,9 +100,12 @@ export class LiveCaptions extends HTMLElement {
   }
 
   #applyOptions() {
-    const { theme, position, names, motion, announce, lang } = this.options;
+    const { theme, position, align, names, motion, announce, lang, font, outline, notices } = this.options;
     this.#stageRoot.className = "stage";
-    this.#stageRoot.classList.add(theme, position);
+    this.#stageRoot.classList.add(theme, position, align);
+    this.#stageRoot.classList.toggle("outlined", outline);
+    this.#stageRoot.classList.toggle("unnoticed", !notices);
+    this.#stageRoot.style.fontFamily = font;
     this.#stageRoot.classList.toggle("nameless", !names);
     this.#stageRoot.classList.toggle("still", motion === "reduced");
     // Who has the log read aloud must not meet every word a second time.

@@ -19,15 +19,27 @@ const flag = (initial) => ({
   read: (text) => ({ "": true, 1: true, true: true, on: true, 0: false, false: false, off: false })[text],
 });
 
-/** `background` is the band's opacity in percent; under 70 the names' colours lose their contrast (palette.js). */
+/** Names of fonts, as CSS has them. */
+const fonts = { initial: "", pattern: "[\\w ,'\"\\-]{0,100}", read: (text) => (/^[\w ,'"-]{0,100}$/.test(text) ? text : undefined) };
+
+/**
+ * `background` is the band's opacity in percent; under 70 the names' colours lose their contrast (palette.js).
+ * `outline` outlines the letters instead of the band. `linger`: how long captions stay, "auto" or at least so many
+ * seconds, or until others need their place.
+ */
 export const OPTIONS = {
-  size: numberFrom(14, 36, 22),
+  size: numberFrom(14, 96, 22),
   lines: numberFrom(1, 3, 2),
   speakers: numberFrom(1, 4, 4),
   position: oneOf("bottom", "top"),
+  align: oneOf("center", "left", "right"),
   background: numberFrom(70, 100, 80),
   names: flag(true),
   theme: oneOf("dark", "light", "yellow", "contrast"),
+  font: fonts,
+  outline: flag(false),
+  linger: oneOf("auto", "5", "10", "replaced"),
+  notices: flag(true),
   motion: oneOf("auto", "reduced"),
   announce: flag(false),
   lang: oneOf("auto", "en", "fr"),

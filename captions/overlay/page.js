@@ -23,10 +23,12 @@ const loaded = { history: null, latency: null, people: null, settings: null, spe
 
 const where = () => ({ base, key: token, room, codec: query.get("codec") });
 const lang = () => document.documentElement.lang;
+const large = () => document.body.classList.contains("large");
 
 function setOptions(changed) {
   options = changed;
   captions.options = options;
+  the("history").style.setProperty("--reading", `${large() ? options.size : (16 * options.size) / DEFAULTS.size}px`);
   const chosen = language(options.lang);
   document.documentElement.lang = chosen;
   texts = translate(document, chosen);
@@ -36,6 +38,13 @@ function setOptions(changed) {
   if (loaded.speaking) loaded.speaking.lang = chosen;
   if (loaded.latency) loaded.latency.lang = chosen;
   tellLanguages();
+}
+
+/** What is said and what was, in the chosen size, and nothing else: for a second screen. */
+function setLarge(wanted) {
+  document.body.classList.toggle("large", wanted);
+  the("large").setAttribute("aria-pressed", wanted);
+  setOptions(options);
 }
 
 function tellLanguages() {
@@ -52,6 +61,9 @@ function enterRoom() {
   if (token) captions.setAttribute("token", token);
   else captions.removeAttribute("token");
   captions.setAttribute("room", room);
+  const address = new URL(location);
+  address.searchParams.set("room", room);
+  history.replaceState(history.state, "", address);
   gaps = [];
   loaded.people?.clear();
   if (loaded.history) loaded.history.transcript = captions.transcript;
@@ -136,7 +148,10 @@ function meet(meeting) {
 
 function show(caption, old) {
   the("invitation").hidden = true;
-  if (!old) meetPerson(caption);
+  if (!old) {
+    meetPerson(caption);
+    import("./awake.js").then(({ stayAwake }) => stayAwake(), () => {});
+  }
   loadAhead();
 }
 
@@ -166,6 +181,18 @@ captions.addEventListener("connection", ({ detail: { state, gap } }) => {
 
 for (const name of ["speak", "sample"]) the(name).addEventListener("click", () => press(name));
 
+the("large").addEventListener("click", () => setLarge(!large()));
+
+addEventListener("keydown", ({ key }) => {
+  if (key === "Escape" && large()) setLarge(false);
+});
+
+the("links").addEventListener("click", async () => {
+  const { showLinks } = (await import("./links.js").catch(() => null)) ?? {};
+  if (showLinks) showLinks(where(), options, lang());
+  else the("status").textContent = texts.unreachable;
+});
+
 the("language").addEventListener("click", () => {
   choose({ ...options, lang: language(options.lang) === "en" ? "fr" : "en" });
 });
@@ -191,5 +218,5 @@ the("files").addEventListener("click", async ({ target: { id, dataset } }) => {
   the("status").textContent = texts[why] ?? "";
 });
 
-setOptions(options);
+setLarge(query.get("view") === "large");
 enterRoom();

@@ -1,5 +1,29 @@
 /** The people of the meeting as tiles: who has spoken, and who speaks now. */
 
+const styles = new CSSStyleSheet();
+
+styles.replaceSync(`
+#people li { flex: 0 1 8rem; min-inline-size: 2.75rem; text-align: center; color: #fff; font-size: .875rem; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+#people li::before {
+  content: attr(data-initial);
+  display: grid;
+  place-items: center;
+  inline-size: 2.75rem;
+  margin: .35rem auto .5rem;
+  aspect-ratio: 1;
+  border-radius: 50%;
+  background: #5a6794;
+  font-size: 1.125rem;
+  font-weight: 600;
+  outline: 3px solid transparent;
+}
+#people .speaking::before { outline-color: #7ee0a4; }
+#people li { unicode-bidi: plaintext; }
+#people li, #people li::before { forced-color-adjust: none; }
+`);
+
+document.adoptedStyleSheets.push(styles);
+
 const MOST_TILES = 8;
 const SPEAKING_MS = 1_200;
 

@@ -1,6 +1,6 @@
 /** How long captions stay (docs/overlay.md): about 1.5 s after speech ends or a second for every 15 characters. */
 
-const LINGER_MS = 1_500;
+const LINGER_MS = { auto: 1_500, 5: 5_000, 10: 10_000, replaced: Infinity };
 const MS_PER_CHAR = 1_000 / 15;
 
 /** A speech whose end nobody told, because the connection or the sender went away, ends after this. */
@@ -13,6 +13,12 @@ const SILENT_MS = 15_000;
 export class Reading {
   #readAt = 0;
   #newsAt = 0;
+  #linger;
+
+  /** `linger`: see options.js. */
+  constructor(linger) {
+    this.#linger = LINGER_MS[linger];
+  }
 
   /** `chars` more are shown; of all that was shown `visible` characters can still be seen. */
   show(chars, visible, now) {
@@ -23,6 +29,6 @@ export class Reading {
 
   /** When it may go, speech having ended or not. */
   clearAt(ended) {
-    return Math.max(this.#readAt, this.#newsAt + (ended ? LINGER_MS : SILENT_MS));
+    return Math.max(this.#readAt, this.#newsAt + (ended ? this.#linger : Math.max(SILENT_MS, this.#linger)));
   }
 }

@@ -1,5 +1,6 @@
 /** The settings dialog: how captions look, and whose they are. Loaded when it is first opened. */
 
+import "./dialog-styles.js";
 import { savedName, saveName } from "./guest.js";
 import { OPTIONS } from "./options.js";
 import { SETTINGS_TEXTS } from "./settings-texts.js";
@@ -24,13 +25,16 @@ export class Settings {
     }),
   );
   #titles = new Map();
+  #texts = {};
+  #shown = {};
+  #preview = make("live-captions", { className: "preview", ariaHidden: "true" });
 
   constructor(on) {
     this.#dialog.setAttribute("aria-labelledby", this.#title.id);
     const look = make("fieldset", {}, this.#look, ...this.#rows(this.#options));
     const meeting = make("fieldset", {}, this.#meeting, ...this.#rows(this.#fields));
     const ends = make("p", { className: "ends" }, this.#reset, this.#done);
-    this.#dialog.append(make("form", { method: "dialog" }, this.#title, look, meeting, ends));
+    this.#dialog.append(make("form", { method: "dialog" }, this.#title, this.#preview, look, meeting, ends));
     look.addEventListener("input", () => on.options(this.#chosen()));
     this.#reset.addEventListener("click", () => on.options(null));
     this.#dialog.addEventListener("close", () => {
@@ -46,11 +50,15 @@ export class Settings {
     for (const [name, field] of this.#fields) field.value = { name: savedName(), ...meeting }[name];
     this.#dialog.returnValue = "";
     this.#dialog.showModal();
+    this.#showPreview();
   }
 
   /** Put these options into the form, in that language. */
   show(options, lang) {
     const texts = pick(SETTINGS_TEXTS, lang);
+    this.#texts = texts;
+    this.#shown = options;
+    if (this.#dialog.open) this.#showPreview();
     this.#title.textContent = texts.settings;
     this.#look.textContent = texts.look;
     this.#meeting.textContent = texts.meeting;
@@ -64,6 +72,11 @@ export class Settings {
     }
   }
 
+  #showPreview() {
+    this.#preview.options = { ...this.#shown, linger: "replaced", announce: false, position: "bottom" };
+    this.#preview.preview(this.#texts.sampleName, this.#texts.sampleText);
+  }
+
   #rows(fields) {
     return [...fields].map(([name, field]) => {
       const title = make("span");
@@ -74,13 +87,17 @@ export class Settings {
   }
 
   #chosen() {
-    const value = ([name, field]) => [name, field.type === "checkbox" ? field.checked : OPTIONS[name].read(field.value)];
+    const value = ([name, field]) => [
+      name,
+      field.type === "checkbox" ? field.checked : (OPTIONS[name].read(field.value) ?? OPTIONS[name].initial),
+    ];
     return Object.fromEntries([...this.#options].map(value));
   }
 }
 
-/** A list, a slider or a tick, as the option demands. */
-function fieldFor({ values, min, max }) {
+/** A list, a slider, a line or a tick, as the option demands. */
+function fieldFor({ values, min, max, pattern }) {
+  if (pattern) return make("input", { pattern, placeholder: "system-ui" });
   if (values) return make("select", {}, ...values.map((value) => make("option", { value })));
   return min === undefined ? make("input", { type: "checkbox" }) : make("input", { type: "range", min, max });
 }

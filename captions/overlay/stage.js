@@ -137,7 +137,7 @@ export class Stage {
   }
 
   #put(track, place, at) {
-    const block = new Block(this.#ruler, this.#options.lines, this.#width);
+    const block = new Block(this.#ruler, this.#options.lines, this.#width, this.#options.linger);
     const shown = { block, place, at };
     block.root.style.setProperty("--at", place);
     this.#root.append(block.root);

@@ -33,6 +33,8 @@ styles.replaceSync(`
   font-size: var(--size);
   line-height: var(--line);
 }
+.left .block { margin-inline: 0 auto; }
+.right .block { margin-inline: auto 0; }
 .top .block { inset-block: calc(var(--at) * var(--place)) auto; }
 .band {
   box-sizing: border-box;
@@ -52,6 +54,7 @@ styles.replaceSync(`
   white-space: nowrap;
   unicode-bidi: plaintext;
 }
+.outlined .band { background: none; paint-order: stroke fill; -webkit-text-stroke: .16em rgb(var(--band)); }
 .nameless .name { display: none; }
 .lines {
   position: relative;
@@ -92,7 +95,7 @@ styles.replaceSync(`
 .more { margin-inline: auto .5rem; }
 .top ~ .more, .top ~ .notice, .hint { inset-block: auto .5rem; }
 .top ~ .hint { inset-block: .5rem auto; }
-.notice:empty, .hint:empty, .more:empty { display: none; }
+.unnoticed ~ .notice, .unnoticed ~ .hint, .unnoticed ~ .more, .notice:empty, .hint:empty, .more:empty { display: none; }
 .log {
   position: absolute;
   inline-size: 1px;

@@ -38,6 +38,8 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'; frame-ancestors "
 )
+_CUSTOM_STYLES = "'self' 'unsafe-inline'"
+"""OBS puts the custom CSS of a browser source into the page as a style element."""
 _ALWAYS = (("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer"))
 
 
@@ -57,7 +59,9 @@ class Pages:
         self._pages = {f"/overlay/{file.name}": _file(file) for file in _FOLDER.iterdir() if file.suffix in _TYPES}
         self._pages["/overlay/figures.js"] = _static(_figures().encode(), _TYPES[".js"])
         self._pages["/"] = _document(_FOLDER / "index.html", "'none'", "microphone=(self), camera=(), geolocation=()")
-        self._pages["/overlay"] = _document(_FOLDER / "overlay.html", "*", "microphone=(), camera=(), geolocation=()")
+        self._pages["/overlay"] = _document(
+            _FOLDER / "overlay.html", "*", "microphone=(), camera=(), geolocation=()", _CUSTOM_STYLES
+        )
         self._pages[f"/overlay/{_SAMPLE}"] = _file(_assets() / _SAMPLE)
 
     def answer(self, path: str, known_tag: str = "") -> Page | None:
@@ -113,9 +117,10 @@ def _assets() -> Path:
     return Path(spec.origin).parent / "assets"
 
 
-def _document(file: Path, framed_by: str, permissions: str) -> Page:
+def _document(file: Path, framed_by: str, permissions: str, styles: str = "'self'") -> Page:
     page = _file(file)
-    guards = (("Content-Security-Policy", _POLICY + framed_by), ("Permissions-Policy", permissions))
+    policy = _POLICY.replace("style-src 'self'", f"style-src {styles}") + framed_by
+    guards = (("Content-Security-Policy", policy), ("Permissions-Policy", permissions))
     return Page(page.status, (*page.headers, *guards), page.body)
 
 

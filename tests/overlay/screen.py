@@ -28,19 +28,19 @@ class Screen:
 
     @property
     def stage(self) -> Locator:
-        return self.page.locator("live-captions .stage")
+        return self.page.locator("live-captions:not(.preview) .stage")
 
     @property
     def blocks(self) -> Locator:
-        return self.page.locator("live-captions .block:not(.fading)")
+        return self.page.locator("live-captions:not(.preview) .block:not(.fading)")
 
     @property
     def lines(self) -> Locator:
-        return self.page.locator("live-captions .block:not(.fading) .line")
+        return self.page.locator("live-captions:not(.preview) .block:not(.fading) .line")
 
     @property
     def notice(self) -> Locator:
-        return self.page.locator("live-captions .notice")
+        return self.page.locator("live-captions:not(.preview) .notice")
 
     async def open(self, query: str = "", path: str = "/overlay") -> Screen:
         """Load the page and wait until it watches the room."""

@@ -134,19 +134,20 @@ async def test_the_page_is_used_by_keyboard_alone(screen: Screen) -> None:
     screen.say("It was the best of times.", final=True)
     await expect(page.locator(".said p")).to_have_count(1)
     reached = []
-    for _ in range(14):
+    for _ in range(16):
         await page.keyboard.press("Tab")
         reached.append(await page.evaluate("document.activeElement.id || document.activeElement.className"))
         outline = await page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
         assert outline != "none" or reached[-1] == ""
-    wanted = ["language", "settings-button", "speak", "sample", "voices", "search", "scroll", "copy", "", "", ""]
+    wanted = ["language", "links", "settings-button", "speak", "sample", "voices"]
+    wanted += ["large", "search", "scroll", "copy", "", "", ""]
     assert reached[: len(wanted)] == wanted
     await page.locator("#settings-button").focus()
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("dialog")).to_be_visible()
     await page.get_by_label("Size").focus()
     await page.keyboard.press("End")
-    await expect(screen.stage).to_have_css("--size", "36px")
+    await expect(screen.stage).to_have_css("--size", "96px")
     await page.keyboard.press("Escape")
     await expect(page.get_by_role("dialog")).not_to_be_visible()
     assert await page.evaluate("document.activeElement.id") == "settings-button"

@@ -115,15 +115,15 @@ async def test_settings_change_the_captions_and_outlive_a_reload(screen: Screen)
     await page.get_by_label("Lines").fill("3")
     await page.get_by_label("Position").select_option("top")
     await page.get_by_label("Speakers’ names").uncheck()
-    await expect(screen.stage).to_have_class(re.compile("light top nameless"))
+    await expect(screen.stage).to_have_class(re.compile("light top center nameless"))
     await expect(screen.blocks.locator(".name")).not_to_be_visible()
     await page.get_by_role("button", name="Done").click()
     await page.reload()
-    await expect(screen.stage).to_have_class(re.compile("light top nameless"))
+    await expect(screen.stage).to_have_class(re.compile("light top center nameless"))
     await page.get_by_role("button", name="Settings").click()
     await expect(page.get_by_label("Lines")).to_have_value("3")
     await page.get_by_role("button", name="Reset").click()
-    await expect(screen.stage).to_have_class("stage dark bottom")
+    await expect(screen.stage).to_have_class("stage dark bottom center")
 
 
 async def test_another_room_is_entered_from_the_settings(screen: Screen) -> None:
@@ -142,16 +142,21 @@ async def test_another_room_is_entered_from_the_settings(screen: Screen) -> None
 async def test_the_overlay_is_set_by_its_query(screen: Screen) -> None:
     await screen.open("&size=30&lines=1&position=top&background=90&names=0&theme=yellow&lang=fr&junk=1&speakers=99")
     screen.say("It was")
-    await expect(screen.stage).to_have_class(re.compile("yellow top nameless"))
+    await expect(screen.stage).to_have_class(re.compile("yellow top center nameless"))
     options = await screen.evaluate("document.querySelector('live-captions').options")
     assert options == {
         "size": 30,
         "lines": 1,
         "speakers": 4,
         "position": "top",
+        "align": "center",
         "background": 90,
         "names": False,
         "theme": "yellow",
+        "font": "",
+        "outline": False,
+        "linger": "auto",
+        "notices": True,
         "motion": "auto",
         "announce": False,
         "lang": "fr",
@@ -176,6 +181,84 @@ async def test_the_page_speaks_the_browsers_language_and_can_be_switched(
         await expect(page.locator("#history-title")).to_have_text("History" if lang == "fr" else "Historique")
     finally:
         await context.close()
+
+
+async def test_a_streamer_sets_size_font_side_outline_and_keeps_notices_off_the_air(screen: Screen) -> None:
+    await screen.open("&size=96&font=Georgia,serif&align=left&outline=1&notices=false&lines=1")
+    screen.say("On air")
+    await screen.shows("On air")
+    await expect(screen.lines.first).to_have_css("font-size", "96px")
+    await expect(screen.lines.first).to_have_css("font-family", "Georgia, serif")
+    await expect(screen.lines.first).to_have_css("paint-order", "stroke")
+    await expect(screen.blocks.locator(".band")).to_have_css("background-color", "rgba(0, 0, 0, 0)")
+    block, stage = await screen.blocks.bounding_box(), await screen.stage.bounding_box()
+    assert block is not None
+    assert stage is not None
+    assert block["x"] == stage["x"]
+    await screen.evaluate("() => dispatchEvent(new Event('offline'))")
+    await expect(screen.notice).to_have_text("Connection lost. Reconnecting…")
+    await expect(screen.notice).not_to_be_visible()
+
+
+async def test_obs_puts_its_own_css_on_the_overlay_and_nobody_on_the_page(screen: Screen) -> None:
+    css = "live-captions::part(line) { color: rgb(1, 2, 3) }"
+    inject = "(css) => document.head.append(Object.assign(document.createElement('style'), { textContent: css }))"
+    for path, colour in (("/overlay", "rgb(1, 2, 3)"), ("/", "rgb(255, 255, 255)")):
+        await screen.open(path=path)
+        await screen.evaluate(inject, css)
+        screen.say("Styled", segment=path)
+        await expect(screen.lines.last).to_have_css("color", colour)
+
+
+async def test_captions_stay_until_replaced_if_the_reader_wants(screen: Screen) -> None:
+    await screen.page.clock.install()
+    await screen.open("&linger=replaced")
+    screen.say("First.", segment="a", final=True)
+    await screen.shows("First.")
+    await screen.page.clock.run_for(9_000)
+    await screen.shows("First.")
+    await screen.page.clock.run_for(9_000)
+    await screen.shows("First.")
+
+
+async def test_the_links_lead_to_this_room_as_it_looks(screen: Screen) -> None:
+    await screen.open(path="/")
+    page = screen.page
+    assert "room=" in page.url
+    await page.get_by_role("button", name="Settings").click()
+    await page.get_by_label("Colours").select_option("yellow")
+    await page.get_by_label("Alignment").select_option("right")
+    preview = page.locator(".preview .line")
+    await expect(preview).to_have_text("This is how captions look.")
+    await expect(preview).to_have_css("color", "rgb(255, 236, 64)")
+    await page.get_by_role("button", name="Done").click()
+    await page.get_by_role("button", name="Links").click()
+    overlay = await page.get_by_label("Captions alone, for OBS or a frame").input_value()
+    large = await page.get_by_label("Its transcript, large, for a second screen").input_value()
+    await page.goto(overlay)
+    await screen.watched()
+    screen.say("It was the best of times.", segment="a", final=True)
+    await screen.shows("It was the best of times.")
+    await expect(screen.stage).to_have_class(re.compile("yellow bottom right"))
+    await page.goto(large)
+    await expect(page.locator(".said p")).to_have_text("It was the best of times.")
+    await expect(page.locator("header")).not_to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(page.locator("header")).to_be_visible()
+
+
+async def test_history_is_read_in_the_chosen_size_and_the_screen_stays_awake(screen: Screen) -> None:
+    await screen.page.add_init_script(
+        """window.awake = [];
+        navigator.wakeLock.request = async (what) => { window.awake.push(what); return new EventTarget(); };"""
+    )
+    await screen.page.add_init_script("localStorage.setItem('captions.options', JSON.stringify({ size: 44 }))")
+    await screen.open("&view=large", path="/")
+    screen.say("Large.", final=True)
+    await expect(screen.page.locator(".said p")).to_have_css("font-size", "44px")
+    await screen.page.get_by_role("button", name="Large").click()
+    await expect(screen.page.locator(".said p")).to_have_css("font-size", "32px")
+    assert await screen.evaluate("window.awake") == ["screen"]
 
 
 async def test_latency_is_drawn_with_its_parts(screen: Screen) -> None:

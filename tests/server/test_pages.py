@@ -66,13 +66,15 @@ def test_files_come_with_their_type_and_nobody_may_guess_another(path: str, cont
     assert headers(page)["Referrer-Policy"] == "no-referrer"
 
 
-@pytest.mark.parametrize(("path", "framed_by"), [("/", "'none'"), ("/overlay", "*")])
-def test_documents_may_load_from_us_alone(path: str, framed_by: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "framed_by", "styles"), [("/", "'none'", "'self'"), ("/overlay", "*", "'self' 'unsafe-inline'")]
+)
+def test_documents_may_load_from_us_alone(path: str, framed_by: str, styles: str) -> None:
     policy = dict(part.split(" ", 1) for part in headers(page_at(path))["Content-Security-Policy"].split("; "))
     assert policy == {
         "default-src": "'none'",
         "script-src": "'self'",
-        "style-src": "'self'",
+        "style-src": styles,
         "img-src": "'self'",
         "connect-src": "'self'",
         "base-uri": "'none'",
