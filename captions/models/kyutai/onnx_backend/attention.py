@@ -1,7 +1,8 @@
 """Attention over what each lane keeps, as the part of a graph that both models share.
 
-Each lane attends by operators of its own, which are given the blocks of its ring that are filled and no more
-(rings.py); a lane without a frame gives none. The new places attend to each other before they are in any ring.
+Only the two products with a lane's keys and values are each lane's own: they read the filled blocks of its ring and no
+more (rings.py), and a lane without a frame gives none. All that lies between, which is small, is done for all blocks of
+all lanes at once. The new places attend to each other before they are in any ring.
 """
 
 from __future__ import annotations
@@ -13,42 +14,56 @@ from captions.models.kyutai.onnx_backend.rings import MASKED, Shape
 
 __all__ = ["Attention"]
 
+STEPS = 127
+ZERO = 128
+FINE = 254
+"""A weight is rounded to whole steps, and what is left to so many parts of a step: 16 bits in two columns."""
+
 
 class Attention:
     """Call `attend` for each layer in turn, then `finish`.
 
-    `rows` is the name of the number of lanes with a frame, A. A layer's new keys and values go out with the others.
+    `rows` is the name of the number of lanes with a frame, A. The blocks of all of them are N, of c places. A layer's
+    new keys and values go out with the others'. A step has T new places, and T queries.
     """
 
     def __init__(self, graph: Graph, shape: Shape, rows: str) -> None:
         self._graph, self._shape, self._rows = graph, shape, rows
         self._news: list[str] = []
-        self._row = [graph.input(f"row {lane}", np.int64, [1]) for lane in range(shape.lanes)]
-        self._active = graph.input("active", np.int64, [rows])
-        self._mask = [graph.input(f"mask {lane}", np.float32, [1, 1, f"places {lane}"]) for lane in range(shape.lanes)]
+        self._row_of_lane = graph.input("row of lane", np.int64, [shape.lanes])
+        self._row_of_block = graph.input("row of block", np.int64, ["blocks"])
+        self._blocks_of_row = graph.input("blocks of row", np.int64, [rows, "most blocks"])
+        self._blocks_of_lane = graph.input("blocks of lane", np.int64, [shape.lanes])
+        self._mask = graph.input("mask", np.float32, ["blocks", 1, shape.block, 1])
         if shape.max_period is not None:
             for name in ("cos", "sin"):
                 graph.input(name, np.float32, [f"{rows} places", shape.dim // 2])
             self._positions = graph.input("positions", np.int64, [rows, shape.places])
-        triangle = np.triu(np.full((shape.places, shape.places), MASKED, np.float32), 1)
-        self._causal = graph.constant(triangle) if shape.places > 1 else None
+        self._none = graph.constant(np.full((1, shape.heads, 1, shape.places), MASKED))
+        later = np.tril(np.full((shape.places, shape.places), MASKED, np.float32), -1)
+        self._causal = graph.constant(later) if shape.places > 1 else None
 
     def attend(self, projected: str) -> str:
         """What a layer attends to, [A * T, H * D], of its queries, keys and values [A * T, 3 * H * D]."""
         graph, shape = self._graph, self._shape
         query, key, value = graph.split(projected, 1, *[shape.heads * shape.dim] * 3)
-        query, key = self._turned(query), self._turned(key)
-        value = graph.transpose(graph.reshape(value, -1, shape.places, shape.heads, shape.dim), 0, 2, 1, 3)
+        query = graph.mul(self._turned(query), graph.constant(shape.dim**-0.5))
+        key, value = self._turned(key), self._by_head(value)
         self._news += [key, value]
-        query = graph.mul(query, graph.constant(shape.dim**-0.5))
-        columns = graph.transpose(query, 0, 1, 3, 2)
-        scores = graph.matmul(query, graph.transpose(key, 0, 1, 3, 2))
-        if self._causal is not None:
-            scores = graph.add(scores, self._causal)
         layer = len(self._news) // 2 - 1
-        mixed = [self._lane(layer, lane, columns, scores, value) for lane in range(shape.lanes)]
-        rows = graph.gather(graph.concat(mixed, 0), self._active)
-        return graph.reshape(graph.transpose(rows, 0, 2, 1, 3), -1, shape.heads * shape.dim)
+        query = graph.transpose(query, 0, 1, 3, 2)  # [A, H, D, T]
+        old = self._old_scores(layer, query)  # [N, H, c, T]
+        new = graph.matmul(key, query)  # [A, H, T, T]: a column for each query
+        if self._causal is not None:
+            new = graph.add(new, self._causal)
+        most = self._most(old, new)  # [A, H, 1, T]
+        old = graph.op("Exp", graph.op("Sub", old, graph.gather(most, self._row_of_block)))
+        new = graph.op("Exp", graph.op("Sub", new, most))
+        total = graph.add(self._of_rows(self._sum(old), 1), self._sum(new))
+        mixed = self._of_rows(self._old_values(layer, old), shape.dim)
+        mixed = graph.add(mixed, graph.matmul(graph.transpose(value, 0, 1, 3, 2), new))
+        mixed = graph.op("Div", mixed, total)  # [A, H, D, T]
+        return graph.reshape(graph.transpose(mixed, 0, 3, 1, 2), -1, shape.heads * shape.dim)
 
     def finish(self) -> None:
         """Let the new keys and values of all layers go out, [layers * 2, A, H, T, D]."""
@@ -57,28 +72,95 @@ class Attention:
         sizes: list[int | str] = [2 * shape.layers, self._rows, shape.heads, shape.places, shape.dim]
         graph.output("news", graph.concat(news, 0), np.float32, sizes)
 
+    def _by_head(self, values: str) -> str:
+        """[A, H, T, D] of [A * T, H * D]."""
+        graph, shape = self._graph, self._shape
+        return graph.transpose(graph.reshape(values, -1, shape.places, shape.heads, shape.dim), 0, 2, 1, 3)
+
     def _turned(self, values: str) -> str:
         """[A, H, T, D] of [A * T, H * D], turned by the rotary embedding if there is one."""
-        graph, shape = self._graph, self._shape
-        values = graph.reshape(values, -1, shape.places, shape.heads, shape.dim)
-        values = graph.transpose(values, 0, 2, 1, 3)
-        if shape.max_period is None:
+        values = self._by_head(values)
+        if self._shape.max_period is None:
             return values
-        return graph.contrib("RotaryEmbedding", values, self._positions, "cos", "sin", interleaved=1)
+        return self._graph.contrib("RotaryEmbedding", values, self._positions, "cos", "sin", interleaved=1)
 
-    def _lane(self, layer: int, lane: int, columns: str, scores: str, values: str) -> str:
-        """What `lane` attends to, [1, H, T, D]: in its ring, and among the new places."""
+    def _kept(self, kind: str, layer: int, *sizes: int) -> list[str]:
+        """What each lane keeps for a layer: an input for each."""
+        dtype = np.uint8 if self._shape.rounded and "scales" not in kind else np.float32
+        return [
+            self._graph.input(f"{kind} {layer} {lane}", dtype, [f"blocks {lane}", self._shape.heads, *sizes])
+            for lane in range(self._shape.lanes)
+        ]
+
+    def _old_scores(self, layer: int, query: str) -> str:
+        """[N, H, c, T]: the score of each place in the rings, for each query [A, H, D, T]."""
         graph, shape = self._graph, self._shape
-        blocks: list[int | str] = [f"blocks {lane}", shape.heads, shape.block, shape.dim]
-        keys, old_values = (graph.input(f"{kind} {layer} {lane}", np.float32, blocks) for kind in ("keys", "values"))
-        row = self._row[lane]
-        old = graph.matmul(keys, graph.gather(columns, row))
-        old = graph.reshape(graph.transpose(old, 1, 3, 0, 2), shape.heads, shape.places, -1)
-        old = graph.op("Unsqueeze", graph.add(old, self._mask[lane]), graph.ints(0))
-        weights = graph.op("Softmax", graph.concat([graph.gather(scores, row), old], 3), axis=-1)
-        new_weights = graph.slice(weights, 3, 0, shape.places)
-        old_weights = graph.slice(weights, 3, shape.places, 1 << 30)
-        old_weights = graph.reshape(old_weights, shape.heads, shape.places, -1, shape.block)
-        mixed = graph.matmul(graph.transpose(old_weights, 2, 0, 1, 3), old_values)
-        mixed = graph.op("ReduceSum", mixed, graph.ints(0), keepdims=1)
-        return graph.add(mixed, graph.matmul(new_weights, graph.gather(values, row)))
+        keys = self._kept("keys", layer, shape.block, shape.dim)
+        if not shape.rounded:
+            scores = graph.concat([graph.matmul(*pair) for pair in zip(keys, self._each_lane(query), strict=True)], 0)
+            return graph.add(scores, self._mask)
+        scale = self._scale(query)
+        steps = graph.op("Cast", graph.op("Round", graph.op("Div", query, scale)), to=3)
+        sums = self._whole_products(keys, self._each_lane(steps))
+        scales = graph.concat(self._kept("key scales", layer, shape.block, 1), 0)
+        scales = graph.mul(scales, graph.gather(scale, self._row_of_block))
+        return graph.add(graph.mul(sums, scales), self._mask)
+
+    def _old_values(self, layer: int, weights: str) -> str:
+        """[N, H, D, T]: the values in each block, by weights [N, H, c, T]."""
+        graph, shape = self._graph, self._shape
+        values = self._kept("values", layer, shape.dim, shape.block)
+        if not shape.rounded:
+            pairs = zip(values, self._each_lanes_blocks(weights), strict=True)
+            return graph.concat([graph.matmul(*pair) for pair in pairs], 0)
+        weights = graph.mul(weights, graph.concat(self._kept("value scales", layer, shape.block, 1), 0))
+        scale = self._scale(weights)
+        steps = graph.op("Div", weights, scale)
+        whole = graph.op("Round", steps)
+        rest = graph.op("Round", graph.mul(graph.op("Sub", steps, whole), graph.constant(FINE)))
+        columns = graph.op("Cast", graph.concat([whole, rest], 3), to=3)
+        sums = self._whole_products(values, self._each_lanes_blocks(columns))
+        return graph.mul(graph.matmul(sums, graph.constant([[1], [1 / FINE]])), scale)
+
+    def _scale(self, values: str) -> str:
+        """What a step stands for where `values` are rounded, for each head's column of its own; never 0."""
+        graph = self._graph
+        largest = graph.op("ReduceMax", graph.op("Abs", values), graph.ints(2), keepdims=1)
+        return graph.op("Max", graph.mul(largest, graph.constant(1 / STEPS)), graph.constant(1e-30))
+
+    def _whole_products(self, kept: list[str], columns: list[str]) -> str:
+        """The products of each lane's bytes and its columns of int8, one lane behind the other."""
+        graph = self._graph
+        zero = graph.constant(ZERO, np.uint8)
+        sums = [graph.op("MatMulInteger", one, other, zero) for one, other in zip(kept, columns, strict=True)]
+        return graph.op("Cast", graph.concat(sums, 0), to=1)
+
+    def _each_lane(self, values: str) -> list[str]:
+        """The row of each lane, [1, ...]. For a lane that has none it is any other's."""
+        every = self._graph.gather(values, self._row_of_lane)
+        return self._graph.split(every, 0, *[1] * self._shape.lanes)
+
+    def _each_lanes_blocks(self, values: str) -> list[str]:
+        """[N, ...] cut into what is each lane's."""
+        return self._graph.ops("Split", self._shape.lanes, values, self._blocks_of_lane, axis=0)
+
+    def _most(self, old: str, new: str) -> str:
+        """[A, H, 1, T]: the highest score of each row."""
+        graph = self._graph
+        of_block = graph.op("ReduceMax", old, graph.ints(2), keepdims=1)
+        of_rows = graph.gather(graph.concat([of_block, self._none], 0), self._blocks_of_row)
+        of_row = graph.op("ReduceMax", of_rows, graph.ints(1), keepdims=0)
+        return graph.op("Max", of_row, graph.op("ReduceMax", new, graph.ints(2), keepdims=1))
+
+    def _sum(self, weights: str) -> str:
+        return self._graph.op("ReduceSum", weights, self._graph.ints(2), keepdims=1)
+
+    def _of_rows(self, values: str, size: int) -> str:
+        """[A, H, size, T]: the blocks' values [N, H, size, T] added up for each row.
+
+        Each row takes its own blocks, rather than all of them times 0 or 1: what is no number stays its lane's matter.
+        """
+        graph, shape = self._graph, self._shape
+        none = graph.constant(np.zeros((1, shape.heads, size, shape.places)))
+        of_rows = graph.gather(graph.concat([values, none], 0), self._blocks_of_row)
+        return graph.op("ReduceSum", of_rows, graph.ints(1), keepdims=0)

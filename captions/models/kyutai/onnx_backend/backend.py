@@ -54,7 +54,8 @@ class OnnxBackend:
         everyone = np.ones(self.lanes, np.bool_)
         pcm = np.random.default_rng(1).normal(scale=0.1, size=(self.lanes, FRAME_SAMPLES)).astype(np.float32)
         self.reset(range(self.lanes))
-        self.lm.rings.reset(range(self.lanes), heard=self.lm.rings.shape.context)
+        for lane in range(self.lanes):
+            self.lm.rings.fill(lane, self.lm.rings.shape.context)
         taken = []
         for _ in range(TIMED_STEPS):
             began_at = time.perf_counter()

@@ -28,8 +28,8 @@ OLD_NAMES = {"in_projs.0.weight": "in_proj_weight", "out_projs.0.weight": "out_p
 EPSILON = {"rms_norm_f32": 1e-8, "rms_norm": 1e-5}
 
 
-def attention_shape(config: Mapping[str, Any], lanes: int) -> Shape:
-    """What the language model keeps of each of `lanes` lanes."""
+def attention_shape(config: Mapping[str, Any], lanes: int, rounded: bool) -> Shape:
+    """What the language model keeps of each of `lanes` lanes, `rounded` to bytes or as it is."""
     return Shape(
         lanes=lanes,
         layers=config["num_layers"],
@@ -38,6 +38,7 @@ def attention_shape(config: Mapping[str, Any], lanes: int) -> Shape:
         context=config["context"],
         places=1,
         max_period=config.get("max_period", 10_000) if config["positional_embedding"] == "rope" else None,
+        rounded=rounded,
     )
 
 

@@ -27,7 +27,7 @@ class LmStep:
     def __init__(
         self, config: Mapping[str, Any], tensors: Tensors, products: Products, lanes: int, threads: int
     ) -> None:
-        shape = attention_shape(config, lanes)
+        shape = attention_shape(config, lanes, rounded=not products.exact)
         model = lm_graph(config, tensors, products, shape)
         self._program = Program(model, tensors.path.parent, threads)
         self.rings = Rings(shape)
@@ -40,12 +40,11 @@ class LmStep:
         self._last_token[:] = config["text_card"]
         start = np.full((1, config["n_q"]), config["card"], np.int64)
         self._start_token = int(self.step(start, np.zeros(1, np.intp))[0][0])
-        self._start_kept = self.rings.kept[0, :, :, 0, :, 0].copy()
+        self.rings.start_from(self.rings.news(1)[:, :, 0])
 
     def reset(self, lanes: Sequence[int]) -> None:
         """Bring `lanes` to where the priming step leaves them."""
-        self.rings.reset(lanes, heard=1)
-        self.rings.kept[list(lanes), :, :, 0, :, 0] = self._start_kept
+        self.rings.reset(lanes)
         self._last_token[list(lanes)] = self._start_token
 
     def step(self, codes: NDArray[np.int64], lanes: NDArray[np.intp]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

@@ -19,7 +19,12 @@ Read = Callable[[], NDArray[np.float32]]
 
 
 class Products(Protocol):
-    """A way to store a weight [N, K] and to multiply rows of K values with it."""
+    """A way to store a weight [N, K] and to multiply rows of K values with it.
+
+    `exact`: nothing is rounded, so neither should what the model keeps of its lanes be.
+    """
+
+    exact: bool
 
     def plan(self, name: str, shape: tuple[int, int], read: Read) -> list[Planned]:
         """The tensors, named after `name`, that hold a weight of `shape`."""
@@ -30,6 +35,8 @@ class Products(Protocol):
 
 class Float32:
     """The weight as it is, transposed."""
+
+    exact = True
 
     def plan(self, name: str, shape: tuple[int, int], read: Read) -> list[Planned]:
         return [Planned(name, F32, shape[::-1], lambda: read().T)]
@@ -45,6 +52,7 @@ class Int8:
     tokens. The sums are of whole numbers, so they are the same in whatever order they are added.
     """
 
+    exact = False
     STEPS = 127
     ZERO = 128
     LEAST = 1e-10
@@ -84,6 +92,7 @@ class Int8:
 class Int4:
     """Four bits a value, with a scale for each block of a result's weights; the sums are those of eight-bit numbers."""
 
+    exact = False
     BITS = 4
     ZERO = 8
     ACCURACY = 4
