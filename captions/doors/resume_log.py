@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections import deque
+from array import array
 
 from captions.doors.shared_bytes import SharedBytes
 
@@ -17,6 +17,9 @@ class ResumeLog:
     A session's messages are numbered by their order, so a client need only say how many it had. The newest `most` are
     kept, of at most `most_bytes`, and fewer while all logs and outboxes of the server have more than they may `share`;
     who was away for more than that has lost the older ones. `secret` is for the client alone. A `Keeper`.
+
+    They are kept in one piece, and in another their sizes, whose lowest bit says whether it is text: pieces go back to
+    the system when they are given up, while thousands of small objects would leave holes that Python keeps.
     """
 
     def __init__(self, most: int, most_bytes: int, share: SharedBytes) -> None:
@@ -24,22 +27,24 @@ class ResumeLog:
         self._most = most
         self._most_bytes = most_bytes
         self._share = share
-        self._kept: deque[bytes | str] = deque()
-        self._kept_bytes = 0
+        self._kept = bytearray()
+        self._sizes = array("Q")
         self._sent = 0
         self._closed = False
 
     @property
     def kept_bytes(self) -> int:
-        return self._kept_bytes
+        return len(self._kept)
 
     def keep(self, payload: bytes | str) -> None:
         if self._closed:
             return
-        self._kept.append(payload)
-        self._kept_bytes += len(payload)
+        is_text = isinstance(payload, str)
+        data = payload.encode() if isinstance(payload, str) else payload
+        self._kept += data
+        self._sizes.append(len(data) << 1 | is_text)
         self._sent += 1
-        while len(self._kept) > self._most or self._kept_bytes > self._most_bytes:
+        while len(self._sizes) > self._most or len(self._kept) > self._most_bytes:
             self._forget_oldest()
         self._share.changed(self)
 
@@ -49,13 +54,19 @@ class ResumeLog:
 
     def missed(self, received: int) -> list[bytes | str]:
         """The payloads behind the first `received` ones, as far as they are kept."""
-        missed = min(max(0, self._sent - received), len(self._kept))
-        return list(self._kept)[len(self._kept) - missed :]
+        payloads: list[bytes | str] = []
+        at = 0
+        for size, is_text in ((packed >> 1, packed & 1) for packed in self._sizes):
+            data = bytes(self._kept[at : at + size])
+            payloads.append(data.decode() if is_text else data)
+            at += size
+        missed = min(max(0, self._sent - received), len(payloads))
+        return payloads[len(payloads) - missed :]
 
     def shed(self) -> None:
         """Forget the older half: often enough for a while, so that it is not asked for at each payload."""
-        wanted = self._kept_bytes // 2
-        while self._kept_bytes > wanted:
+        wanted = len(self._kept) // 2
+        while len(self._kept) > wanted:
             self._forget_oldest()
         self._share.changed(self)
 
@@ -63,8 +74,8 @@ class ResumeLog:
         """Nobody comes back for any of it, nor for what is still to come."""
         self._closed = True
         self._kept.clear()
-        self._kept_bytes = 0
+        del self._sizes[:]
         self._share.changed(self)
 
     def _forget_oldest(self) -> None:
-        self._kept_bytes -= len(self._kept.popleft())
+        del self._kept[: self._sizes.pop(0) >> 1]
