@@ -135,9 +135,9 @@ class TokensConfig(_SecretSection, frozen=True):
 class ModelConfig(_Section, frozen=True):
     """Which model, and how much of it.
 
-    `name`: "auto" (Kyutai's where there is an NVIDIA GPU, else Moonshine), "moonshine", "digits", a checkpoint's name
-    on the model hub, or a folder. `lanes` 0: what suits the model and the machine. `dtype`: of Kyutai's weights,
-    bfloat16, float16 or float32 on a GPU, int8, int4 or float32 on a CPU, or "auto".
+    `name`: "auto" (Kyutai's on an NVIDIA GPU, or converted for a CPU, else Moonshine), "moonshine", "digits", a
+    checkpoint's name on the model hub, or a folder. `lanes` 0: what suits the model and the machine. `dtype`: of
+    Kyutai's weights, bfloat16, float16 or float32 on a GPU, int8, int4 or float32 on a CPU, or "auto".
     """
 
     name: Annotated[str, Meta(min_length=1)] = "auto"

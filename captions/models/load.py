@@ -11,6 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from captions.config import ModelConfig
 from captions.models.model import Model, ModelError, NoRoom
 from captions.models.sizing import FULL_STEP_S, Sizing, choose, sizes_up_to
@@ -37,6 +39,9 @@ MOST_LANES = 1_024
 
 CPU_FULL_STEP_S = 0.07
 """On a CPU, which computes only the lanes that have a frame, a full step is rare: it may take most of a frame."""
+
+SMALL_BYTES = 64 << 20
+"""Of converted weights that "auto" passes over: nobody wants a toy that happens to be there."""
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +73,10 @@ def load(config: ModelConfig) -> Model:
     Raises:
         ModelError: it is not there, does not fit, or what it needs is not installed.
     """
+    if config.name == "auto" and not has_gpu(config.device):
+        model = _load_converted(config)
+        if model is not None:
+            return model
     name = resolve(config.name, config.device)
     if name == "moonshine":
         return _load_moonshine(config.lanes)
@@ -76,6 +85,27 @@ def load(config: ModelConfig) -> Model:
     if find_spec("moshi") is None:
         raise ModelError(f"{name!r} on a GPU needs the Kyutai extra: pip install 'captions[kyutai]'")
     return _load_on_gpu(name, config)
+
+
+def _load_converted(config: ModelConfig) -> Model | None:
+    """Kyutai's model for "auto" without a GPU, if one has been converted and is in time for at least one lane."""
+    from captions.models.kyutai.onnx_backend.conversions import conversions
+
+    found = next((one for one in conversions() if one.size > SMALL_BYTES and one.weights != "float32"), None)
+    if found is None:
+        log.info("auto: moonshine, because there is no GPU and no converted model of Kyutai's")
+        return None
+    try:
+        model = _load_on_cpu(found.source, msgspec.structs.replace(config, dtype=found.weights))
+    except ModelError as error:
+        log.warning("auto: moonshine, because the converted model does not load", extra={"why": str(error)})
+        return None
+    if any(taken > CPU_FULL_STEP_S for _, taken in model.info.measured[:1]):
+        model.close()
+        log.info("auto: moonshine, because not one lane of the converted model is in time here")
+        return None
+    log.info("auto: a converted model of Kyutai's is on this machine", extra={"model": found.source})
+    return model
 
 
 def _load_moonshine(lanes: int) -> Model:

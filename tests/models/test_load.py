@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from captions.config import ModelConfig
 from captions.models import load as loading
+from captions.models.kyutai.checkpoint import Checkpoint
 from captions.models.kyutai.onnx_backend.backend import OnnxBackend
+from captions.models.kyutai.onnx_backend.convert import convert
 from captions.models.load import DIGITS, KYUTAI, load, resolve
 from captions.models.model import ModelError, NoRoom
 from captions.models.moonshine.model import MoonshineModel
@@ -133,3 +137,32 @@ def test_moonshine_has_the_lanes_asked_for_or_what_its_readings_take(
     finally:
         chosen.close()
         asked.close()
+
+
+@pytest.fixture
+def converted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A model of Kyutai's in int8, small as it is."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(loading, "SMALL_BYTES", 0)
+    convert(Checkpoint.find(str(DIGITS)), "int8")
+
+
+@pytest.mark.usefixtures("without_gpu", "converted")
+def test_auto_takes_a_converted_model_without_a_gpu(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "captions.models.load"):
+        model = load(ModelConfig(lanes=1))
+    assert model.info.name == "digits"
+    assert caplog.messages[-1].startswith("auto: a converted model")
+    model.close()
+
+
+@pytest.mark.usefixtures("without_gpu", "converted")
+def test_auto_takes_moonshine_if_the_converted_model_is_not_in_time(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "CPU_FULL_STEP_S", 0.0)
+    with caplog.at_level("INFO", "captions.models.load"):
+        model = load(ModelConfig())
+    assert model.info.name.startswith("moonshine")
+    assert "auto: moonshine, because not one lane of the converted model is in time here" in caplog.messages
+    model.close()

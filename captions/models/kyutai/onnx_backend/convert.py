@@ -21,7 +21,7 @@ from captions.models.kyutai.onnx_backend.products import KINDS
 from captions.models.kyutai.onnx_backend.tensors import Tensors, write_tensors
 from captions.models.model import ModelError
 
-__all__ = ["Progress", "cache_folder", "convert", "converted_path", "digest"]
+__all__ = ["FORMAT", "SUFFIX", "Progress", "cache_folder", "convert", "converted_path", "digest"]
 
 FORMAT = "1"
 """Raised when the same checkpoint is converted to something else than before."""
@@ -99,7 +99,13 @@ def convert(checkpoint: Checkpoint, weights: str, progress: Progress | None = No
         planned = plan_lm(checkpoint.config, source.lm, KINDS[weights])
     with wrong_files(checkpoint.mimi_path.name):
         planned += plan_mimi(checkpoint.mimi_config, source.mimi, checkpoint.config["n_q"])
-    metadata = {"format": FORMAT, "checkpoint": checkpoint.name, "weights": weights}
+    source_name = checkpoint.name if "/" in checkpoint.name else str(checkpoint.config_path.parent.resolve())
+    metadata = {
+        "format": FORMAT,
+        "source": source_name,
+        "weights": weights,
+        "languages": ",".join(checkpoint.languages),
+    }
     part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
