@@ -29,6 +29,7 @@ COMMANDS = {
     "ingest": "what hearing costs a track-second, against bare decoding and detection",
     "silent": "what silent participants cost",
     "cost": "what a participant costs the server, sockets and all, by protocol and load",
+    "cluster": "several nodes over one Redis: what the bus adds, what a node that dies or restarts costs",
     "network": "what loss, and skipping silence, cost in words",
     "simulate": "how many people a batch of lanes captions, in virtual time",
     "digits": "the digits checkpoint through the server",

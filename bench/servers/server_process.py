@@ -21,6 +21,7 @@ from captions.config import Config
 from captions.config import load as load_config
 from captions.models import load
 from captions.models.model import Model
+from captions.models.scripted import ScriptedModel
 from captions.server.server import Server
 
 __all__ = ["main"]
@@ -28,7 +29,7 @@ __all__ = ["main"]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="auto", help="speaking, or any name `captions serve` takes")
+    parser.add_argument("--model", default="auto", help="speaking, scripted, or any name `captions serve` takes")
     parser.add_argument("--lanes", type=int, default=0)
     parser.add_argument("--step-ms", type=float, default=27.0, help="what a step of the speaking model costs")
     parser.add_argument("--core", type=int, help="keep to this processor core")
@@ -55,6 +56,8 @@ def main() -> None:
 def _model(arguments: argparse.Namespace, config: Config) -> Model:
     if arguments.model == "speaking":
         return SpeakingModel(arguments.lanes or 64, step_s=arguments.step_ms / 1_000)
+    if arguments.model == "scripted":
+        return ScriptedModel(arguments.lanes or 64)
     return load.load(config.model)
 
 

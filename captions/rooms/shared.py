@@ -39,7 +39,7 @@ _MOST_REST = 500
 """Segments shown to a watcher that comes back; one that was away for more is told so."""
 _SLICE = 50
 """Entries taken from the stream before others get their turn on the event loop."""
-_PACE_S = 0.004
+_PACE_S = 0.002
 """Between two reads of the followed rooms: what comes meanwhile comes together."""
 _RETRY_S = 0.25
 _LAST_WORDS_S = 2.0

@@ -1,0 +1,137 @@
+"""What the bus adds: a node that publishes in one process, one whose watchers receive in this one, and Redis between.
+
+python -m bench.cluster.bus URL ROOMS RATE SECONDS      is the node that publishes
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.measure.process import cpu_s
+from bench.servers.redis_server import RedisServer
+from captions.config import RoomsConfig
+from captions.metrics import Metrics
+from captions.rooms.bus import Bus
+from captions.rooms.shared import SharedRooms
+from captions.stream.captions import CaptionWord, Latency, Participant, Segment
+
+__all__ = ["BusFigures", "measure_bus"]
+
+_TURN_S = 0.005
+_WORDS = ["it", "was", "the", "best", "of", "times", "it", "was", "the", "worst", "of", "times", "it", "was"]
+_WARM_UP_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class BusFigures:
+    """`added_ms`: from being published to reaching a watcher of another node, by quantile. CPU in shares of a core."""
+
+    rate: float
+    received: int
+    missing: int
+    added_ms: dict[str, float]
+    redis_cpu: float
+    publisher_cpu: float
+    receiver_cpu: float
+    redis_mb: float
+
+
+class _Watcher:
+    def __init__(self, delays: list[float]) -> None:
+        self._delays = delays
+
+    def send(self, payload: str) -> None:
+        """The segment's `said_at` is when it was published, by the clock of this machine."""
+        said_at = json.loads(payload)["said_at"] if '"said_at"' in payload else 0.0
+        self._delays.append(time.time() - said_at)
+
+
+async def measure_bus(redis: RedisServer, rooms: int, rate: float, seconds: float) -> BusFigures:
+    delays: list[float] = []
+    receiver = _node(redis.url, "receiver")
+    await receiver.start()
+    watcher = _Watcher(delays)
+    for number in range(rooms):
+        receiver.watch(f"room {number}", watcher, 0.0)
+    await asyncio.sleep(_WARM_UP_S)
+    publisher = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bench.cluster.bus", redis.url, str(rooms), str(rate), str(seconds)),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert publisher.stdout is not None
+    await publisher.stdout.readline()
+    before = cpu_s(redis.pid), time.process_time(), time.monotonic()
+    published = json.loads(await publisher.stdout.readline())
+    took_s = time.monotonic() - before[2]
+    redis_cpu = (cpu_s(redis.pid) - before[0]) / took_s
+    receiver_cpu = (time.process_time() - before[1]) / took_s
+    await publisher.wait()
+    await asyncio.sleep(_WARM_UP_S)
+    await receiver.stop()
+    quantiles = np.quantile(delays, [0.5, 0.95, 0.99, 1.0]) * 1_000 if delays else [0.0] * 4
+    return BusFigures(
+        rate=published["published"] / took_s,
+        received=len(delays),
+        missing=published["published"] - len(delays),
+        added_ms={name: round(float(q), 2) for name, q in zip(("p50", "p95", "p99", "max"), quantiles, strict=True)},
+        redis_cpu=redis_cpu,
+        publisher_cpu=published["cpu_s"] / took_s,
+        receiver_cpu=receiver_cpu,
+        redis_mb=_resident_mb(redis.pid),
+    )
+
+
+def _resident_mb(pid: int) -> float:
+    with open(f"/proc/{pid}/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def _node(url: str, name: str) -> SharedRooms:
+    return SharedRooms(RoomsConfig(), 10, Bus(url, 600.0, 12_000), name, Metrics(), 16 << 20)
+
+
+async def _publish(url: str, rooms: int, rate: float, seconds: float) -> None:
+    node = _node(url, "publisher")
+    await node.start()
+    print("ready", flush=True)
+    cpu_before, began_at, published = time.process_time(), time.monotonic(), 0
+    while (elapsed := time.monotonic() - began_at) < seconds:
+        while published < elapsed * rate:
+            node.publish(_revision(published, rooms), 0.0)
+            published += 1
+        await asyncio.sleep(_TURN_S)
+    spent_s = time.process_time() - cpu_before
+    print(json.dumps({"published": published, "cpu_s": spent_s}), flush=True)
+    await node.stop()
+
+
+def _revision(number: int, rooms: int) -> Segment:
+    """The next revision of a room's segment, as long as they are on average: each has one word more, to thirteen."""
+    room, turn = number % rooms, number // rooms
+    revision = turn % len(_WORDS)
+    words = [CaptionWord(word, index * 0.3, index * 0.3 + 0.2) for index, word in enumerate(_WORDS[: revision + 1])]
+    return Segment(
+        room=f"room {room}",
+        track="TR_AMqW5",
+        participant=Participant("PA_zoe", "Zoé"),
+        id=f"{turn // len(_WORDS):08x}-{room:08x}",
+        revision=revision,
+        final=revision == len(_WORDS) - 1,
+        start=0.0,
+        end=words[-1].end,
+        text=" ".join(word.text for word in words),
+        words=words,
+        latency=Latency(455.0, 60.0, 330.0, 0.0, 2.0, 61.0, 2.0),
+        said_at=time.time(),
+    )
+
+
+if __name__ == "__main__":
+    asyncio.run(_publish(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4])))

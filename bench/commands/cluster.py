@@ -1,0 +1,76 @@
+"""Several nodes over one Redis: `python -m bench cluster bus | kills | restarts | placement`.
+
+bus: revisions of many rooms, published by one node and received by the watchers of another. kills, restarts: three
+nodes of which one is killed, or restarted, again and again, under people who count aloud. placement: a simulation.
+Nodes are processes of this machine on loopback ports. One line each, JSON with --json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from bench.cluster.bus import measure_bus
+from bench.cluster.nodes import NodeFigures, measure_kills, measure_restarts
+from bench.cluster.placement import RULES, simulate
+from bench.servers.redis_server import redis_server
+
+__all__ = ["add_to"]
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("cluster", description=__doc__)
+    parser.add_argument("what", choices=("bus", "kills", "restarts", "placement"))
+    parser.add_argument("--rate", type=float, default=1_000.0, help="bus: revisions a second (default: 1000)")
+    parser.add_argument("--rooms", type=int, default=200, help="bus: of so many rooms (default: 200)")
+    parser.add_argument("--seconds", type=float, default=10.0, help="bus: for so long (default: 10)")
+    parser.add_argument("--talkers", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=5, help="kills or restarts (default: 5)")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    figures = _placement() if arguments.what == "placement" else asyncio.run(_measure(arguments))
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+def _placement() -> list[dict[str, object]]:
+    found = [simulate(rule) for rule in RULES]
+    for one in found:
+        print(f"{one.rule}: {one.without_lane:.2%} of the speech found no lane, the fullest node had {one.fullest:.0%}")
+    return [asdict(one) for one in found]
+
+
+async def _measure(arguments: argparse.Namespace) -> dict[str, object]:
+    async with redis_server() as redis:
+        if arguments.what == "bus":
+            bus = await measure_bus(redis, arguments.rooms, arguments.rate, arguments.seconds)
+            added = ", ".join(f"{name} {ms:.1f}" for name, ms in bus.added_ms.items())
+            print(
+                f"{bus.rate:.0f} revisions a second over {arguments.rooms} rooms: added by the bus {added} ms; "
+                f"{bus.missing} missing; CPU of Redis {bus.redis_cpu:.0%}, of the publishing node "
+                f"{bus.publisher_cpu:.0%}, of the receiving {bus.receiver_cpu:.0%}; Redis has {bus.redis_mb:.0f} MB"
+            )
+            return asdict(bus)
+        measure = measure_kills if arguments.what == "kills" else measure_restarts
+        nodes = await measure(redis, arguments.talkers, arguments.rounds)
+    print(_line(arguments.what, arguments.talkers, nodes))
+    return asdict(nodes)
+
+
+def _line(what: str, talkers: int, nodes: NodeFigures) -> str:
+    counted = nodes.counted
+    again = ", ".join(f"{name} {s:.1f}" for name, s in nodes.again_s.items())
+    return (
+        f"{nodes.rounds} {what} under {talkers} talkers: {nodes.moved} tracks moved"
+        + (f"; words again after {again} s" if again else "")
+        + f"; {counted.said} words said, {counted.lost} lost, {counted.twice} twice"
+        + f"; {counted.gap_s:.1f} s told as gaps, {nodes.interrupted} segments interrupted, "
+        + f"{nodes.open_for_ever} left open, {len(nodes.failed)} clients failed"
+    )
