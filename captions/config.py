@@ -62,6 +62,8 @@ class ServerConfig(_Section, frozen=True):
     """Where the server listens. `drain_s`: how long a stopping server waits for the last words. `hang_s`: a step of the
     model or a turn of the listener that takes longer never ends, and the server has failed.
 
+    `fronts`: how many processes share the port and hear, beside one more that has the model; 0: one process does all.
+
     `origins`: the web pages, besides the server's own, that may watch and publish from a browser; "*" is any.
     `proxies`: the addresses of reverse proxies that are believed when they say whom they speak for (X-Forwarded-For).
     `tls_cert` and `tls_key`: PEM files, for a server that speaks TLS itself.
@@ -71,6 +73,7 @@ class ServerConfig(_Section, frozen=True):
     port: Annotated[int, Meta(ge=0, le=65_535)] = 8_080
     drain_s: Seconds = 10.0
     hang_s: Annotated[float, Meta(ge=0.1, le=3_600)] = 10.0
+    fronts: Annotated[int, Meta(ge=0, le=64)] = 0
     origins: tuple[Origin, ...] = ()
     proxies: tuple[str, ...] = ()
     tls_cert: str = ""
@@ -334,6 +337,8 @@ def _check(config: Config) -> None:
         raise ConfigError("server: tls_cert and tls_key go together")
     if config.cluster.role == "watch" and not config.cluster.redis:
         raise ConfigError("cluster.role: a gateway has nothing to show without cluster.redis")
+    if config.server.fronts and (config.cluster.role == "watch" or config.rtp.listen):
+        raise ConfigError("server.fronts: neither a gateway nor a port for RTP is shared by several processes")
     if config.cluster.role == "watch" and config.rtp.listen:
         raise ConfigError("rtp.listen: a gateway hears nothing")
     if config.vad.release > config.vad.onset:

@@ -6,10 +6,10 @@ sender uses; moments on the server's monotonic clock are seconds as `float` and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 __all__ = [
@@ -58,8 +58,11 @@ def frames_in(length_s: float) -> int:
     return -int(-length_s * SAMPLE_RATE // FRAME_SAMPLES)
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class _Plain(Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """What may cross to another process, as it is."""
+
+
+class Frame(_Plain, frozen=True):
     """80 ms of one track.
 
     `start` is the media position of the first sample; `pcm` has exactly `FRAME_SAMPLES` samples and is
@@ -75,8 +78,7 @@ class Frame:
         return self.start + FRAME_SAMPLES
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
+class Gap(_Plain, frozen=True):
     """Audio from `start` to `end` (media positions) that was never transcribed, and why."""
 
     start: int
@@ -84,8 +86,7 @@ class Gap:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class WordTiming:
+class WordTiming(_Plain, frozen=True):
     """The moments that explain a word's latency; each is no earlier than the one before.
 
     At `frame_at` the frame that holds the word's end was full, and at `ahead_at` the last frame of look-ahead that the
@@ -100,8 +101,7 @@ class WordTiming:
     emitted_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(_Plain, frozen=True):
     """A word on its track's media clock (samples).
 
     `timing` is None on words that may still change. A word is `open` if it was given before
@@ -115,22 +115,19 @@ class Word:
     open: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class WordEnd:
+class WordEnd(_Plain, frozen=True):
     """The end (samples) of the track's latest word, which was given before its end was known."""
 
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Tentative:
+class Tentative(_Plain, frozen=True):
     """The words behind the committed ones that may still change; replaces the previous ones."""
 
     words: tuple[Word, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(_Plain, frozen=True):
     """The model's pause heads for the step at media position `at`; `begun` on the step that closes a segment."""
 
     at: int
@@ -138,22 +135,19 @@ class Pause:
     begun: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Flushed:
+class Flushed(_Plain, frozen=True):
     """Every word before a boundary is out: the end of a spurt (`id` None) or a flush the client asked for."""
 
     id: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(_Plain, frozen=True):
     """The model has dealt with the track's audio up to media position `to`. Told only of tracks that drop nothing."""
 
     to: int
 
 
-@dataclass(frozen=True, slots=True)
-class ModelFailed:
+class ModelFailed(_Plain, frozen=True):
     """The model is gone and the track's audio will not be transcribed any more."""
 
     message: str

@@ -212,3 +212,12 @@ def test_a_secret_that_can_be_guessed_is_for_trying_things_out_on_ones_own_machi
 def test_keys_may_be_for_some_rooms(tmp_path: Path) -> None:
     config = from_text(tmp_path, '[keys]\npublish = ["k", {key = "t", rooms = "team-"}]\n')
     assert config.keys.publish == ("k", Key("t", "team-"))
+
+
+def test_what_only_one_process_can_have_is_not_shared_by_fronts() -> None:
+    message = "server.fronts: neither a gateway nor a port for RTP is shared by several processes"
+    fronts = {"fronts": 2}
+    assert refusal(flags={"server": fronts, "rtp": {"listen": "127.0.0.1:5004"}}) == message
+    gateway = {"role": "watch", "redis": "redis://127.0.0.1"}
+    assert refusal(flags={"server": fronts, "cluster": gateway}) == message
+    assert load(None, {}, {"server": fronts}).server.fronts == 2

@@ -21,6 +21,7 @@ IMPORTERS = {
     "moonshine_voice": {"cli/demo.py"},
     "sounddevice": {"cli/mic.py"},
     "prometheus_client": {"metrics.py"},
+    "zmq": {"engine/remote_runner.py", "engine/model_host.py"},
     "jwt": {"server/tokens.py"},
     "redis": {"rooms/bus.py"},
     "msgpack": set[str](),
@@ -33,7 +34,7 @@ NO_STAGE = {"asyncio", "threading", "time", "socket", "concurrent", "multiproces
 ARROWS = {
     "__main__": {"cli", "client", "config", "models"},
     "cli": {"server", "client", "cluster", "doors", "rooms", "models", "stream", "vad", "config", "logs", "types"},
-    "server": {"cluster", "doors", "engine", "rooms", "models", "stream", "config", "metrics"},
+    "server": {"logs", "cluster", "doors", "engine", "rooms", "models", "stream", "config", "metrics"},
     "client": {"doors", "stream"},
     "cluster": {"rooms", "config"},
     "doors": {"engine", "rooms", "stream", "vad", "config", "metrics", "types"},
@@ -148,5 +149,12 @@ def test_every_module_says_what_it_is_and_what_is_public() -> None:
 
 def test_importing_the_commands_does_not_import_torch() -> None:
     check = f"import sys, captions.__main__; print([m for m in {ONLY_KYUTAI} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_one_process_knows_nothing_of_several() -> None:
+    several = ("zmq", "captions.engine.relay", "captions.engine.remote_runner", "captions.server.supervisor")
+    check = f"import sys, captions.cli.serve; print([m for m in {several} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

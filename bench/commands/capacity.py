@@ -73,6 +73,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument("--first", type=int, default=1, help="tracks of the first trial (default: 1)")
     parser.add_argument("--most", type=int, default=600, help="tracks not to exceed (default: 600)")
     parser.add_argument("--pin", action="store_true", help="server on the first core, senders on the last")
+    parser.add_argument("--fronts", type=int, default=0, help="processes that share the port (default: 0)")
     parser.add_argument("--levels", action="store_true", help="packets say how loud they are, as SFUs know it")
     parser.add_argument(
         "--gather-ms", type=float, default=GATHER_S * 1_000, help="0: every packet by itself (default: 20)"
@@ -113,8 +114,16 @@ class _Search:
         cores = sorted(os.sched_getaffinity(0)) if asked.pin else [None]
         length_s = WARM_UP_S + asked.seconds
         clips = voices(asked.load, tracks, length_s, asked.seed, self.clip)
+        fronts = {"server": {"fronts": asked.fronts}}
         with (
-            own_server(asked.model, asked.lanes, asked.step_ms, cores[0], urgent=asked.urgent) as server,
+            own_server(
+                asked.model,
+                asked.lanes,
+                asked.step_ms,
+                cores[0],
+                urgent=asked.urgent,
+                settings=fronts,
+            ) as server,
             progress(f"{tracks} tracks", length_s) as tick,
         ):
             target = Target(server.url, gather_s=asked.gather_ms / 1_000)

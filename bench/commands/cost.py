@@ -36,6 +36,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument(
         "--gather-ms", type=float, default=GATHER_S * 1_000, help="0: every packet by itself (default: 20)"
     )
+    parser.add_argument("--fronts", type=int, default=0, help="processes that share the port (default: 0)")
     parser.add_argument("--levels", action="store_true", help="packets say how loud they are, as SFUs know it")
     parser.add_argument("--urgent", action="store_true", help="run the server before other processes, as root")
     parser.add_argument("--seed", type=int, default=1, help="of the meetings (default: 1)")
@@ -46,8 +47,9 @@ def run(arguments: argparse.Namespace) -> int:
     asked = arguments
     people = voices(asked.load, asked.tracks, asked.seconds, asked.seed)
     name = f"{asked.tracks} participants, {asked.load}, {asked.protocol}"
+    fronts = {"server": {"fronts": asked.fronts}}
     with (
-        own_server("speaking", asked.lanes, asked.step_ms, urgent=asked.urgent) as server,
+        own_server("speaking", asked.lanes, asked.step_ms, urgent=asked.urgent, settings=fronts) as server,
         progress(name, asked.seconds) as tick,
     ):
         target = Target(server.url, asked.protocol, gather_s=asked.gather_ms / 1_000)

@@ -24,9 +24,9 @@ from captions.cli.audio_file import blocks
 from captions.cli.demo import clip
 from captions.config import Config
 from captions.doors.native import messages as native
-from captions.engine.engine import lane_policy
 from captions.engine.listener import Listener
 from captions.engine.orders import PacketArrived, TrackOpened
+from captions.engine.policies import lane_policy
 from captions.engine.runner import Runner
 from captions.models.scheduler import Scheduler
 from captions.models.scripted import ScriptedModel
@@ -141,7 +141,7 @@ def _served(tracks: Sequence[list[tuple[float, bytes]]]) -> float:
     now = [0.0]
     config = Config()
     model = ScriptedModel(64)
-    runner = Runner(model, Scheduler(lane_policy(model, config)), lambda _results: None, lambda: now[0])
+    runner = Runner(model, Scheduler(lane_policy(model.info, config)), lambda _results: None, lambda: now[0])
     listener = Listener(SileroVad(), GatePolicy(), lambda _turn: None, lambda: now[0])
     for number in range(len(tracks)):
         listener.tell(TrackOpened(number, "bench", Codec("opus"), drops=True))

@@ -1,7 +1,7 @@
 """A captions server that can be asked how it is: `python -m bench.servers.server_process --model speaking --lanes 64`.
 
 Prints one JSON line {"url"} when it is ready, then answers each line on its standard input with one: tasks, threads,
-open files, resident memory. It drains when its standard input ends.
+open files, resident memory. It drains when its standard input ends. With fronts it only says its "url".
 """
 
 from __future__ import annotations
@@ -11,8 +11,11 @@ import asyncio
 import gc
 import json
 import os
+import signal
 import sys
 import threading
+from collections.abc import Callable
+from functools import partial
 
 from bench.measure.process import hurry, open_files, resident_mb
 from bench.servers.speaking_model import SpeakingModel
@@ -23,6 +26,7 @@ from captions.models import load
 from captions.models.model import Model
 from captions.models.scripted import ScriptedModel
 from captions.server.server import Server
+from captions.server.supervisor import Supervisor
 
 __all__ = ["main"]
 
@@ -50,15 +54,27 @@ def main() -> None:
     }
     settings: dict[str, dict[str, object]] = arguments.settings
     config = load_config(None, {}, {name: ours.get(name, {}) | settings.get(name, {}) for name in ours | settings})
-    asyncio.run(_serve(config, _model(arguments, config)))
-
-
-def _model(arguments: argparse.Namespace, config: Config) -> Model:
+    make_model: Callable[[], Model] = partial(load.load, config.model)
     if arguments.model == "speaking":
-        return SpeakingModel(arguments.lanes or 64, step_s=arguments.step_ms / 1_000)
-    if arguments.model == "scripted":
-        return ScriptedModel(arguments.lanes or 64)
-    return load.load(config.model)
+        make_model = partial(SpeakingModel, arguments.lanes or 64, step_s=arguments.step_ms / 1_000)
+    elif arguments.model == "scripted":
+        make_model = partial(ScriptedModel, arguments.lanes or 64)
+    if config.server.fronts:
+        _serve_by_fronts(config, make_model)
+    else:
+        asyncio.run(_serve(config, make_model()))
+
+
+def _serve_by_fronts(config: Config, make_model: Callable[[], Model]) -> None:
+    supervisor = Supervisor(config, make_model)
+    url = f"ws://127.0.0.1:{supervisor.port}"
+
+    def stop_at_the_end() -> None:
+        sys.stdin.read()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=stop_at_the_end, daemon=True).start()
+    supervisor.run(lambda info: _say({"url": url, "model": info.name, "lanes": info.lanes}))
 
 
 async def _serve(config: Config, model: Model) -> None:

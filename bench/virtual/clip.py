@@ -22,6 +22,7 @@ from captions.doors.grant import ANYTHING
 from captions.doors.native.session import Session
 from captions.doors.service import Service
 from captions.engine.engine import Engine
+from captions.engine.runner import runner_of
 from captions.metrics import Metrics
 from captions.models.model import Batch, LaneOutput, Model, ModelInfo
 from captions.rooms.memory import MemoryRooms
@@ -66,7 +67,8 @@ class _Listening:
         self._dialect = NativeDialect("ws://virtual", None, [_TRACK], self._wire, "bench", 0.0)
         metrics = Metrics()
         ids = itertools.count()
-        self._engine = Engine(self._model, config, metrics, self._clock, post=lambda call: call())
+        runner = runner_of(self._model, config, self._clock)
+        self._engine = Engine(runner, config, metrics, self._clock, post=lambda call: call())
         rooms = MemoryRooms(config.rooms, config.limits.watchers_per_room)
         service = Service(
             self._engine, rooms, metrics, config.limits, self._clock, self._clock, lambda: f"{next(ids):016x}"

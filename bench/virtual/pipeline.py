@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from captions.config import Config
-from captions.engine.engine import gate_policy, lane_policy
 from captions.engine.listener import Listener
 from captions.engine.orders import AudioEnded, PacketArrived, StepResults, TrackOpened
+from captions.engine.policies import gate_policy, lane_policy
 from captions.engine.runner import Runner
 from captions.models.model import Model
 from captions.models.scheduler import Scheduler
@@ -29,8 +29,8 @@ class Pipeline:
         self.words: list[Word] = []
         self.spurts: list[float] = []
         self._now = 0.0
-        policy = gate_policy(model, config)
-        self._runner = Runner(model, Scheduler(lane_policy(model, config)), self._said, self._clock)
+        policy = gate_policy(model.info, config)
+        self._runner = Runner(model, Scheduler(lane_policy(model.info, config)), self._said, self._clock)
         self._listener = Listener(SileroVad(), policy, lambda _turn: None, self._clock, skips_silence=skip_silence)
         self._tracks = 0
 

@@ -25,6 +25,7 @@ from captions.doors.native import messages as native
 from captions.doors.native.session import Session
 from captions.doors.service import Service
 from captions.engine.engine import Engine
+from captions.engine.runner import runner_of
 from captions.metrics import Metrics
 from captions.rooms.memory import MemoryRooms
 
@@ -62,7 +63,8 @@ class VirtualServer:
         def clock() -> float:
             return self.now
 
-        self._engine = Engine(SpeakingModel(lanes, step_s=0.0), config, metrics, clock, post=lambda call: call())
+        runner = runner_of(SpeakingModel(lanes, step_s=0.0), config, clock)
+        self._engine = Engine(runner, config, metrics, clock, post=lambda call: call())
         self._rooms = MemoryRooms(config.rooms, config.limits.watchers_per_room)
         ids = itertools.count()
         self._service = Service(

@@ -9,6 +9,7 @@ import os
 import resource
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -45,15 +46,15 @@ def run(arguments: argparse.Namespace) -> int:
         "cluster": {"role": arguments.role, "redis": arguments.redis},
     }
     file = arguments.config or (default if default.exists() else None)
-
-    def read() -> Config:
-        return load(file, os.environ, flags)
-
+    read = partial(load, file, dict(os.environ), flags)
     config = read()
     _allow_all_files()
-    model = None if config.cluster.role == "watch" else models.load(config.model)
     try:
-        asyncio.run(_serve(config, model, read))
+        if config.server.fronts:
+            _serve_by_fronts(config, read)
+        else:
+            model = None if config.cluster.role == "watch" else models.load(config.model)
+            asyncio.run(_serve(config, model, read))
     except OSError as error:
         where = f"{config.server.host}:{config.server.port}"
         raise CommandError(f"cannot listen on {where}: {error.strerror or error}") from None
@@ -77,9 +78,20 @@ def _allow_all_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
+def _serve_by_fronts(config: Config, read: Callable[[], Config]) -> None:
+    from captions.server.supervisor import Supervisor
+
+    supervisor = Supervisor(config, partial(models.load, config.model), reread=read)
+    supervisor.run(lambda info: print(_announcement(config, info, supervisor.port), flush=True))
+
+
 async def _serve(config: Config, model: Model | None, read: Callable[[], Config]) -> None:
     server = Server(config, model, reread=read)
-    await server.run(lambda: print(_announcement(config, model, server.port), flush=True))
+
+    def announce() -> None:
+        print(_announcement(config, None if model is None else model.info, server.port), flush=True)
+
+    await server.run(announce)
 
 
 def _full_step(info: ModelInfo) -> str:
@@ -94,10 +106,9 @@ def _readable(host: str) -> str:
     return "localhost" if everywhere or is_loopback(host) else f"[{host}]" if ":" in host else host
 
 
-def _announcement(config: Config, model: Model | None, port: int) -> str:
-    if model is None:
+def _announcement(config: Config, info: ModelInfo | None, port: int) -> str:
+    if info is None:
         return f"Captions {__version__} is a gateway on http://{config.server.host}:{port}/: it hears nothing itself"
-    info = model.info
     known = " and ".join(_LANGUAGES.get(language, language) for language in info.languages)
     scheme = "wss" if config.server.tls_cert else "ws"
     lines = [

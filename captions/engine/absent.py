@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from captions.engine.engine import Engine, EngineCensus
-from captions.models.model import Model, ModelInfo
+from captions.models.model import ModelInfo
 
 __all__ = ["AbsentEngine"]
 
 
-class _NoModel:
-    info = ModelInfo("none", ("und",), lanes=0, delay_frames=0, prefix_frames=0, flush_frames=0, feeds_silence=False)
+_NO_MODEL = ModelInfo("none", ("und",), lanes=0, delay_frames=0, prefix_frames=0, flush_frames=0, feeds_silence=False)
 
 
 class AbsentEngine(Engine):
@@ -24,7 +21,11 @@ class AbsentEngine(Engine):
     tracks_opened = 0
 
     def __init__(self) -> None:
-        self.model = cast("Model", _NoModel())
+        """There is nothing to make."""
+
+    @property
+    def info(self) -> ModelInfo:
+        return _NO_MODEL
 
     def start(self) -> None:
         """Nothing to do."""

@@ -16,29 +16,64 @@ from captions.engine.listener import Listener
 from captions.engine.orders import (
     HearingEvent,
     Notice,
+    Order,
     PacketArrived,
+    PushFrame,
     StepReport,
     StepResults,
     TrackClosed,
     TrackOpened,
     Turn,
 )
-from captions.engine.runner import Runner
+from captions.engine.policies import gate_policy
+from captions.engine.worker import Worker
 from captions.metrics import Metrics
-from captions.models.model import Model, ModelError
-from captions.models.scheduler import LanePolicy, Scheduler
+from captions.models.model import ModelError, ModelInfo
 from captions.stream.codec import Codec
-from captions.types import Gap, ModelFailed, TrackEvent, frames_in
-from captions.vad.gate import GatePolicy
+from captions.types import Gap, ModelFailed, TrackEvent
 from captions.vad.silero import SileroVad
 
-__all__ = ["Engine", "EngineCensus", "Failure", "Post", "TrackSink", "gate_policy", "lane_policy"]
+__all__ = ["Engine", "EngineCensus", "Failure", "ModelRunner", "Post", "RunnerMaker", "TrackSink"]
 
 Post: TypeAlias = Callable[[Callable[[], None]], None]
 """Has something run on the event loop, soon; called from any thread."""
 
-SPARE_SHARE = 8
-"""One lane in eight is kept primed where priming takes steps: by bench/virtual/simulation.py, more buys nothing."""
+
+class ModelRunner(Protocol):
+    """Who runs the model: a thread of this process (runner.py), or another process (remote_runner.py).
+
+    See `Runner`. `tracks` and `lanes_in_use` are for the census.
+    """
+
+    @property
+    def info(self) -> ModelInfo: ...
+
+    @property
+    def is_warm(self) -> bool: ...
+
+    @property
+    def failure(self) -> str | None: ...
+
+    @property
+    def worker(self) -> Worker: ...
+
+    @property
+    def tracks(self) -> int: ...
+
+    @property
+    def lanes_in_use(self) -> int: ...
+
+    def start(self) -> None: ...
+
+    def turn(self) -> bool: ...
+
+    def submit(self, orders: list[Order]) -> list[PushFrame]: ...
+
+    def stop(self, timeout_s: float) -> bool: ...
+
+
+RunnerMaker: TypeAlias = Callable[[Callable[[StepResults], None], Callable[[], None]], ModelRunner]
+"""Makes the runner, of what it is to deliver its results to, and what it is to call once the model is warm."""
 
 
 class TrackSink(Protocol):
@@ -72,39 +107,36 @@ class Engine:
     """Call `start` on the event loop, then `open`, `tell` and `close` for each track; `stop` ends both threads.
 
     Where `post` is given it is used to reach the event loop, and `turn` may be called by hand instead of `start`.
-    `most_waiting`: the notices and orders that may wait for each of the two workers.
+    `most_waiting`: the notices that may wait for the listener. Tracks are numbered from behind `first_track`.
     """
 
     def __init__(
         self,
-        model: Model,
+        make_runner: RunnerMaker,
         config: Config,
         metrics: Metrics,
         clock: Callable[[], float],
         *,
         post: Post | None = None,
         most_waiting: int = 100_000,
+        first_track: int = 0,
     ) -> None:
-        self.model = model
+        self._runner = make_runner(self._on_results, lambda: self._post(self._warm.set))
         self._metrics = metrics
         self._sinks: dict[int, TrackSink] = {}
-        self._next_track = 0
+        self._first_track = self._next_track = first_track
         self._lanes_share = 0.0
         self._idle = asyncio.Event()
         self._idle.set()
         self._post = post or (lambda _call: None)
         self._finds_loop = post is None
-        gate = gate_policy(model, config)
+        gate = gate_policy(self._runner.info, config)
         self._most_pending_bytes = config.limits.pending_bytes
         self._told_bytes = 0
-        self._scheduler = Scheduler(lane_policy(model, config))
         self._clock = clock
         self._hang_s = config.server.hang_s
         self._failure: Failure | None = None
         self._warm = asyncio.Event()
-        self._runner = Runner(
-            model, self._scheduler, self._on_results, clock, most_waiting, lambda: self._post(self._warm.set)
-        )
         self._listener = Listener(
             SileroVad(),
             gate,
@@ -114,7 +146,7 @@ class Engine:
             max_notices=most_waiting,
             skips_silence=config.vad.skip_silence,
         )
-        metrics.lanes.set(model.info.lanes)
+        metrics.lanes.set(self.info.lanes)
 
     def start(self) -> None:
         if self._finds_loop:
@@ -142,7 +174,7 @@ class Engine:
         await self._warm.wait()
         if self._runner.failure is not None:
             raise ModelError(self._runner.failure)
-        for lanes, taken_s in self.model.info.measured:
+        for lanes, taken_s in self.info.measured:
             self._metrics.full_step_seconds.labels(lanes=lanes).set(taken_s)
 
     async def idle(self) -> None:
@@ -154,9 +186,12 @@ class Engine:
         timeout_s = 0.0 if self._failure is not None and self._failure.word.endswith("hung") else self._hang_s
         heard = await asyncio.to_thread(self._listener.stop, timeout_s)
         said = await asyncio.to_thread(self._runner.stop, timeout_s)
-        if said:
-            self.model.close()
         return heard and said
+
+    @property
+    def info(self) -> ModelInfo:
+        """What the model is."""
+        return self._runner.info
 
     @property
     def is_warm(self) -> bool:
@@ -200,7 +235,7 @@ class Engine:
     @property
     def tracks_opened(self) -> int:
         """So far, those that are closed too."""
-        return self._next_track
+        return self._next_track - self._first_track
 
     def census(self) -> EngineCensus:
         """What is held now; another thread's count may lag a turn behind."""
@@ -208,8 +243,8 @@ class Engine:
             tracks=len(self._sinks),
             listened_tracks=self._listener.tracks,
             detector_streams=self._listener.detector_streams,
-            scheduled_tracks=len(self._scheduler.tracks),
-            lanes_in_use=self._scheduler.lanes_in_use,
+            scheduled_tracks=self._runner.tracks,
+            lanes_in_use=self._runner.lanes_in_use,
         )
 
     @property
@@ -302,25 +337,3 @@ def _poster(loop: asyncio.AbstractEventLoop) -> Post:
             loop.call_soon_threadsafe(call)
 
     return post
-
-
-def gate_policy(model: Model, config: Config) -> GatePolicy:
-    """The speech gate that a model and the configuration ask for."""
-    vad = config.vad
-    return GatePolicy(vad.onset, vad.release, vad.onset_s, vad.hangover_s or model.info.hangover_s)
-
-
-def lane_policy(model: Model, config: Config) -> LanePolicy:
-    """The lane policy that a model and the configuration ask for."""
-    info, lanes = model.info, config.lanes
-    return LanePolicy(
-        lanes=info.lanes,
-        prefix_frames=info.prefix_frames,
-        flush_frames=info.flush_frames,
-        preroll_frames=frames_in(lanes.preroll_s),
-        backlog_frames=max(1, frames_in(config.limits.pending_audio_s), frames_in(lanes.preroll_s)),
-        wait_frames=frames_in(lanes.wait_s),
-        stall_frames=frames_in(lanes.stall_s) + info.delay_frames if info.can_stall and lanes.stall_s else 0,
-        feeds_silence=info.feeds_silence,
-        spare_lanes=info.lanes // SPARE_SHARE if info.feeds_silence and info.prefix_frames else 0,
-    )

@@ -46,7 +46,22 @@ __all__ = [
     "TrackMuted",
     "TrackOpened",
     "Turn",
+    "first_track_of",
+    "front_of",
 ]
+
+
+_TRACKS_A_FRONT = 1 << 32
+
+
+def first_track_of(front: int) -> int:
+    """Behind which a front numbers its tracks, so that no two processes have one in common; 0 where there is one."""
+    return front * _TRACKS_A_FRONT
+
+
+def front_of(track: int) -> int:
+    """Whose track it is."""
+    return track // _TRACKS_A_FRONT
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +129,11 @@ Notice: TypeAlias = (
 """What the doors tell the listener, in order."""
 
 
-@dataclass(frozen=True, slots=True)
-class OpenTrack:
+class _Order(Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """What may cross to another process, as it is."""
+
+
+class OpenTrack(_Order, frozen=True):
     """`drops`: audio past the backlog's bound is dropped; else progress is reported and the sender holds back."""
 
     track: int
@@ -123,43 +141,37 @@ class OpenTrack:
     drops: bool
 
 
-@dataclass(frozen=True, slots=True)
-class PushFrame:
+class PushFrame(_Order, frozen=True):
     track: int
     frame: Frame
 
 
-@dataclass(frozen=True, slots=True)
-class StartSpeech:
+class StartSpeech(_Order, frozen=True):
     """A spurt has begun within the frames pushed last."""
 
     track: int
 
 
-@dataclass(frozen=True, slots=True)
-class EndSpeech:
+class EndSpeech(_Order, frozen=True):
     """The spurt is over: there is no speech behind media position `at`, or else behind the frames pushed so far."""
 
     track: int
     at: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RankTrack:
+class RankTrack(_Order, frozen=True):
     """Whether a track that drops nothing is in its time, as a live one is, or ahead of it, as a file is."""
 
     track: int
     live: bool
 
 
-@dataclass(frozen=True, slots=True)
-class FlushTrack:
+class FlushTrack(_Order, frozen=True):
     track: int
     flush_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class CloseTrack:
+class CloseTrack(_Order, frozen=True):
     track: int
 
 
@@ -216,8 +228,7 @@ class Turn:
     heard: list[tuple[int, HearingEvent]]
 
 
-@dataclass(frozen=True, slots=True)
-class StepReport:
+class StepReport(Struct, frozen=True, array_like=True, gc=False):
     """What a step cost and how full the lanes are, for the metrics; `step_s` None where tracks only left.
 
     `live_share`: see `Scheduler.live_share`.

@@ -7,8 +7,10 @@ steps as soon as any lane has a frame and the step before is done, so a loaded s
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 
+from captions.config import Config
 from captions.engine.mailbox import Mailbox
 from captions.engine.orders import (
     CloseTrack,
@@ -22,6 +24,7 @@ from captions.engine.orders import (
     StepReport,
     StepResults,
 )
+from captions.engine.policies import lane_policy
 from captions.engine.worker import Worker, describe, whereabouts
 from captions.models.model import (
     Batch,
@@ -32,6 +35,7 @@ from captions.models.model import (
     LaneWordEnd,
     Model,
     ModelError,
+    ModelInfo,
 )
 from captions.models.plan import Feed, Plan
 from captions.models.scheduler import Scheduler
@@ -47,7 +51,7 @@ from captions.types import (
     WordEnd,
 )
 
-__all__ = ["Runner"]
+__all__ = ["Runner", "runner_of"]
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +91,19 @@ class Runner:
         """The model's warm-up is over, well or not."""
         return self._warm
 
+    @property
+    def info(self) -> ModelInfo:
+        return self._model.info
+
+    @property
+    def tracks(self) -> int:
+        """Those that the scheduler knows."""
+        return len(self._scheduler.tracks)
+
+    @property
+    def lanes_in_use(self) -> int:
+        return self._scheduler.lanes_in_use
+
     def start(self) -> None:
         self.worker.start()
 
@@ -95,17 +112,24 @@ class Runner:
         return [order for order in self._inbox.put_all(orders) if isinstance(order, PushFrame)]
 
     def stop(self, timeout_s: float = 10.0) -> bool:
-        """End after the step under way; what is still queued is dropped. False: it takes longer than that."""
+        """End after the step under way and free the model; what is still queued is dropped. False: it takes longer."""
         self._inbox.close()
-        return self.worker.join(timeout_s)
+        ended = self.worker.join(timeout_s)
+        if ended:
+            self._model.close()
+        return ended
 
-    def _run(self) -> None:
+    def warm_up(self) -> None:
+        """Get the model ready for its first step, here and now; `failure` says whether it never will be."""
         try:
             self._model.warm_up()
         except Exception as error:  # noqa: BLE001 -- whatever it is, no step will ever be run
             self._fail(error)
         self._warm = True
         self._warmed()
+
+    def _run(self) -> None:
+        self.warm_up()
         while not self._inbox.is_closed:
             self.worker.busy()
             went_on = self.turn()
@@ -242,3 +266,14 @@ class Runner:
             lane_waits_s=tuple(plan.lane_waits_s),
             stalled=plan.stalled,
         )
+
+
+def runner_of(
+    model: Model, config: Config, clock: Callable[[], float] = time.monotonic, max_orders: int = 100_000
+) -> Callable[[Callable[[StepResults], None], Callable[[], None]], Runner]:
+    """Makes the runner of a model in this process; see `RunnerMaker`."""
+
+    def make(deliver: Callable[[StepResults], None], warmed: Callable[[], None]) -> Runner:
+        return Runner(model, Scheduler(lane_policy(model.info, config)), deliver, clock, max_orders, warmed)
+
+    return make

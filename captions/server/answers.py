@@ -199,7 +199,7 @@ class Answers:
         """What Kyutai's server answers there, as far as it has a meaning here."""
         if what == "build_info":
             return {"git_describe": f"captions {__version__}", "rustc_version": ""}
-        name = self._service.engine.model.info.name
+        name = self._service.engine.info.name
         module = {
             "type": "batched_asr",
             "path": "/api/asr-streaming",

@@ -120,7 +120,7 @@ class Connections:
             session.disconnected()
 
     async def _watch(self, connection: Connection, room: str, since: Position | None, outbox: Outbox) -> None:
-        rooms, languages = self._service.rooms, self._service.engine.model.info.languages
+        rooms, languages = self._service.rooms, self._service.engine.info.languages
         outbox.send(_json(native.Watching(room, list(languages), _HEARTBEAT_S)))
         try:
             rooms.watch(room, outbox, self._service.clock(), since)

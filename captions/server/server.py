@@ -27,7 +27,9 @@ from captions.doors.native import messages as native
 from captions.doors.openai import messages as openai
 from captions.doors.service import Service
 from captions.engine.absent import AbsentEngine
-from captions.engine.engine import Engine, EngineCensus
+from captions.engine.engine import Engine, EngineCensus, RunnerMaker
+from captions.engine.orders import first_track_of
+from captions.engine.runner import runner_of
 from captions.metrics import Metrics
 from captions.models.model import Model
 from captions.rooms.choice import bus_for, rooms_for
@@ -45,7 +47,7 @@ from captions.server.rtp_port import RtpPort
 from captions.server.tls import Certificate
 from captions.server.unread_answers import UnreadAnswers
 
-__all__ = ["Census", "Server", "ServerFailed"]
+__all__ = ["Census", "Front", "Server", "ServerFailed"]
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +79,14 @@ class Census:
     engine: EngineCensus
 
 
+@dataclass(frozen=True, slots=True)
+class Front:
+    """One process of several that share the port: its number, from 1, and what reaches the model."""
+
+    number: int
+    make_runner: RunnerMaker
+
+
 class ServerFailed(Exception):
     """The server cannot go on and whoever runs it has to start it again; the message says why.
 
@@ -89,9 +99,10 @@ class ServerFailed(Exception):
 
 
 class Server:
-    """One captions server. Call `run`, or `start` and `stop`; the model must be loaded, `start` warms it up.
+    """One captions server. Call `run`, or `start` and `stop`, which warms the model up.
 
-    Without a model it is a gateway; see `cluster.role`.
+    Without a model it is a gateway; see `cluster.role`. As the `front` of a model in another process it is given who
+    reaches it; see fronts.py.
 
     `clock` is the monotonic one that every moment is read off; `wall_clock` the one that tokens go by, in seconds since
     1970. `rooms` may be published into by who has no audio. `reread` gives the configuration as it is by now.
@@ -107,6 +118,8 @@ class Server:
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         reread: Callable[[], Config] | None = None,
+        *,
+        front: Front | None = None,
     ) -> None:
         self._config = config
         self._reread = reread or (lambda: config)
@@ -114,7 +127,8 @@ class Server:
         self._clock = clock
         self._wall_clock = wall_clock
         self._metrics = Metrics()
-        self._engine = Engine(model, config, self._metrics, clock) if model is not None else AbsentEngine()
+        self._engine = self._engine_of(model, front)
+        self._shares_port = front is not None
         self._id = secrets.token_hex(4)
         self._started_at = wall_clock()
         bus = self._bus = bus_for(config)
@@ -206,6 +220,7 @@ class Server:
             ping_interval=20,
             ping_timeout=20,
             server_header=None,
+            reuse_port=self._shares_port or None,
         )
         log.info("listening", extra={"host": server.host, "port": self.port})
         await self.rooms.start()
@@ -216,7 +231,7 @@ class Server:
         await self._nodes.start()
         self._housekeeping = asyncio.create_task(self._keep_house())
         self._watching = asyncio.create_task(self._watch())
-        info = self._engine.model.info
+        info = self._engine.info
         log.info("ready", extra={"model": info.name, "lanes": info.lanes, "languages": ",".join(info.languages)})
 
     async def read_again(self) -> None:
@@ -269,6 +284,14 @@ class Server:
         await self._nodes.stop(well=not tracks_left)
         await self.rooms.stop()
 
+    def _engine_of(self, model: Model | None, front: Front | None) -> Engine:
+        if front is not None:
+            first = first_track_of(front.number)
+            return Engine(front.make_runner, self._config, self._metrics, self._clock, first_track=first)
+        if model is None:
+            return AbsentEngine()
+        return Engine(runner_of(model, self._config, self._clock), self._config, self._metrics, self._clock)
+
     async def _let_leave(self, failing: asyncio.Task[Any]) -> None:
         """Where there are other nodes, clients that can move do so; who cannot is heard until the end is near."""
         stay_s = self._config.server.drain_s - _LAST_WORDS_S
@@ -299,7 +322,7 @@ class Server:
 
     def _describe(self) -> Node:
         """This node, as the others and the operator see it."""
-        info = self._engine.model.info
+        info = self._engine.info
         return Node(
             id=self._id,
             address=address_of(self._config, self.port),

@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from msgspec import structs
+
 from captions.types import Tentative, Word, WordEnd
 
 __all__ = ["LINE_CHARS", "Revision", "Segmenter"]
@@ -69,7 +71,7 @@ class Segmenter:
         """Put the end of the newest word right; shown with the next revision."""
         if self._open is not None and self._open.words:
             *before, last = self._open.words
-            ended = replace(last, end=max(last.start, word_end.end), open=False)
+            ended = structs.replace(last, end=max(last.start, word_end.end), open=False)
             self._open = replace(self._open, words=(*before, ended))
 
     def guess(self, tentative: Tentative) -> None:

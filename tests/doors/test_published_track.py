@@ -16,6 +16,7 @@ from captions.doors.published_track import PublishedTrack
 from captions.doors.service import Service
 from captions.engine.engine import Engine
 from captions.engine.orders import HearingEvent, Taken
+from captions.engine.runner import runner_of
 from captions.metrics import Metrics
 from captions.models.scripted import ScriptedModel
 from captions.rooms.memory import MemoryRooms
@@ -81,7 +82,7 @@ class Stage:
         config = Config(limits=LimitsConfig(pending_audio_s=pending_audio_s, pending_bytes=pending_bytes))
         metrics = self.metrics = Metrics()
         self.engine = Engine(
-            ScriptedModel(lanes=1, delay_frames=2),
+            runner_of(ScriptedModel(lanes=1, delay_frames=2), config, lambda: 0.0, most_waiting),
             config,
             metrics,
             lambda: 0.0,

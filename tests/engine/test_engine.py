@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 
 from captions.config import Config, LanesConfig, LimitsConfig, VadConfig
-from captions.engine.engine import Engine, EngineCensus, Failure, Post, gate_policy, lane_policy
+from captions.engine.engine import Engine, EngineCensus, Failure, Post
 from captions.engine.orders import Arrived, AudioEnded, FlushAsked, HearingEvent, PacketArrived, SenderHeld, Taken
+from captions.engine.policies import gate_policy, lane_policy
+from captions.engine.runner import runner_of
 from captions.metrics import Metrics
-from captions.models.model import Batch, LaneOutput, ModelError
+from captions.models.model import Batch, LaneOutput, ModelError, ModelInfo
 from captions.models.scheduler import LanePolicy
 from captions.models.scripted import ScriptedModel
 from captions.stream.codec import Codec
@@ -142,7 +144,12 @@ class Bench:
         self.model = model or Recorded(lanes=4, delay_frames=2, step_work=self.clock.step)
         post: Post | None = (lambda call: call()) if by_hand else None
         self.engine = Engine(
-            self.model, config or Config(), self.metrics, self.clock, post=post, most_waiting=most_waiting
+            runner_of(self.model, config or Config(), self.clock, most_waiting),
+            config or Config(),
+            self.metrics,
+            self.clock,
+            post=post,
+            most_waiting=most_waiting,
         )
 
     def open(self, sink: Sink, room: str = "room", *, drops: bool = True) -> int:
@@ -173,11 +180,9 @@ async def running(model: ScriptedModel | None = None, config: Config | None = No
 # What the model and the configuration ask for
 
 
-def model(**info: Any) -> ScriptedModel:
+def model(**info: Any) -> ModelInfo:
     """A model of 16 lanes, as on a GPU, with some figures of its own."""
-    model = ScriptedModel(lanes=16, delay_frames=6, prefix_frames=13, feeds_silence=True)
-    model.info = replace(model.info, **info)
-    return model
+    return replace(ScriptedModel(lanes=16, delay_frames=6, prefix_frames=13, feeds_silence=True).info, **info)
 
 
 def test_the_gate_is_as_configured() -> None:

@@ -128,7 +128,8 @@ async def serving(
     """
     settings["server"] = {"port": 0, "drain_s": PATIENCE_S} | settings.get("server", {})
     settings["limits"] = {"resume_s": 0.0} | settings.get("limits", {})
-    server = Server(load(None, {}, settings), model or ScriptedModel(lanes=4), clock, wall_clock)
+    config = load(None, {}, settings)
+    server = Server(config, model or ScriptedModel(lanes=4), clock, wall_clock)
     await server.start()
     try:
         yield Served(server)

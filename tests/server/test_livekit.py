@@ -20,7 +20,8 @@ from captions.server.server import Server
 
 
 async def running() -> Server:
-    server = Server(Config(ServerConfig(port=0)), MoonshineModel(1))
+    config = Config(ServerConfig(port=0))
+    server = Server(config, MoonshineModel(1))
     await server.start()
     return server
 

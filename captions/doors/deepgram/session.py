@@ -33,7 +33,7 @@ class DeepgramSession:
     """
 
     def __init__(self, service: Service, line: Line, query: ListenQuery, participant: Participant) -> None:
-        info = service.engine.model.info
+        info = service.engine.info
         self._service = service
         self._line = line
         self._query = query

@@ -50,7 +50,7 @@ class JitsiSession:
         self._query = query
         self._grant = grant
         self._sources: dict[str, _Source] = {}
-        languages = service.engine.model.info.languages
+        languages = service.engine.info.languages
         self._language = query.lang if query.lang and hears(languages, query.lang) else languages[0]
 
     async def receive(self, payload: bytes | str) -> None:

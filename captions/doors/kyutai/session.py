@@ -55,7 +55,7 @@ class KyutaiSession:
         self._steps = 0
         self._sent = 0
         self._taken = 0
-        info = service.engine.model.info
+        info = service.engine.info
         # A model without a delay reads whole utterances, so that steps say nothing of what has been transcribed.
         self._counts_steps = info.delay_frames > 0
         self._markers = Markers(info.delay_frames * FRAME_SAMPLES)

@@ -161,7 +161,7 @@ class Session:
         self._send(native.Stopped(track=track.name))
 
     def _greet(self) -> None:
-        limits, info = self._service.limits, self._service.engine.model.info
+        limits, info = self._service.limits, self._service.engine.info
         self._send(
             native.Ready(
                 session=self.id,

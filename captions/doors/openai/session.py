@@ -49,7 +49,7 @@ class OpenAISession:
     def __init__(self, service: Service, line: Line, participant: Participant, room: str | None) -> None:
         self._service = service
         self._line = line
-        self._info = service.engine.model.info
+        self._info = service.engine.info
         self._languages = list(self._info.languages)
         self._detects_turns = True
         self._items: deque[_Item] = deque()

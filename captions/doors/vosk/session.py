@@ -93,7 +93,7 @@ class VoskSession:
                 self._flush(_RESET)
 
     def _configure(self, settings: vosk.Settings) -> None:
-        languages = self._service.engine.model.info.languages
+        languages = self._service.engine.info.languages
         if not hears(languages, settings.language):
             raise vosk.VoskProtocolError(unheard_text(languages))
         if settings.words is not None:

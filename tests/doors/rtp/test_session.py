@@ -14,6 +14,7 @@ from captions.doors.rtp.messages import RtpAnswer, RtpRequest
 from captions.doors.rtp.session import RtpRefusal, RtpSession
 from captions.doors.service import Service
 from captions.engine.engine import Engine
+from captions.engine.runner import runner_of
 from captions.metrics import Metrics
 from captions.models.scripted import ScriptedModel
 from captions.rooms.memory import MemoryRooms
@@ -32,7 +33,8 @@ class House:
     def __init__(self) -> None:
         self.now = 0.0
         config, metrics, ids = Config(), Metrics(), count()
-        self.engine = Engine(ScriptedModel(1), config, metrics, lambda: self.now, post=lambda call: call())
+        runner = runner_of(ScriptedModel(1), config, lambda: self.now)
+        self.engine = Engine(runner, config, metrics, lambda: self.now, post=lambda call: call())
         rooms = MemoryRooms(config.rooms, config.limits.watchers_per_room)
         clock = lambda: self.now  # noqa: E731
         service = Service(self.engine, rooms, metrics, config.limits, clock, clock, lambda: f"id{next(ids)}")
