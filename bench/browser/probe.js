@@ -18,6 +18,7 @@ globalThis.probe = probe;
     constructor(...rest) {
       super(...rest);
       this.addEventListener("message", ({ data, timeStamp }) => {
+        if (!data.startsWith('{"type":"segment"')) return;
         probe.received++;
         // A frame's callbacks run before it is painted; a task posted from there runs once it has been.
         frame(() => {
