@@ -35,6 +35,7 @@ ARROWS = {
     "__main__": {"cli", "client", "config", "models"},
     "cli": {"server", "client", "cluster", "doors", "rooms", "models", "stream", "vad", "config", "logs", "types"},
     "server": {"logs", "cluster", "doors", "engine", "rooms", "models", "stream", "config", "metrics"},
+    "livekit": {"client", "doors"},
     "client": {"doors", "stream"},
     "cluster": {"rooms", "config"},
     "doors": {"engine", "rooms", "stream", "vad", "config", "metrics", "types"},
