@@ -63,7 +63,7 @@ def besiege(attack: Attack, expected: set[Spoken]) -> tuple[Run, set[Spoken]]:
             "troubles": exact(sum(len(log.troubles) for log in logs), ""),
             "logged": exact((server.log_bytes() - logged) / 1_000, "kB"),
         }
-        run = Run(attack.name, figures, {"vitals": vitals.columns()}, _notes(logs))
+        run = Run(attack.name, figures, notes=_notes(logs))
     return run, set().union(*(phase.heard for phase in heard.values()))
 
 

@@ -41,14 +41,6 @@ class Vitals:
         (first_at, first), (last_at, last) = within[0], within[-1]
         return (last - first) / (last_at - first_at)
 
-    def columns(self) -> dict[str, list[float]]:
-        """For plots."""
-        began_at = self._samples[0][0] if self._samples else 0.0
-        return {
-            "at_s": [at - began_at for at, _, _ in self._samples],
-            "memory_mb": [memory for _, memory, _ in self._samples],
-        }
-
     def back_within_s(self, most_mb: float, since: float, patience_s: float) -> float | None:
         """How long after a moment its memory was back at so much and stayed there; None if it never was."""
         until = since + patience_s

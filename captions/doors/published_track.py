@@ -110,21 +110,23 @@ class PublishedTrack:
         """The track drops nothing and has its fill of audio."""
         return not self._live and self._pressure.is_full
 
-    def hear(self, packet: Packet) -> None:
-        """The next packet as it came; passed over while the track is muted or ending."""
+    def hear(self, packet: Packet) -> bool:
+        """The next packet as it came; passed over while the track is muted or ending. False: it comes far too fast."""
         if self._muted or self._ending:
-            return
+            return True
         samples = self._codec.samples_in(packet.data)
         size = weight(samples, len(packet.data))
-        if (self._live and self._is_too_fast(packet)) or not self._engine.tell(PacketArrived(self._number, packet)):
+        too_fast = self._live and self._is_too_fast(packet)
+        if too_fast or not self._engine.tell(PacketArrived(self._number, packet)):
             self._miss(packet, samples)
-            return
+            return not too_fast
         if self._live:
             self._lead.sent(size, packet.arrived_at)
         else:
             self._pressure.sent(size)
         if self._missed_samples:
             self._tell_missed()
+        return True
 
     def is_crumb(self, data: bytes) -> bool:
         """Whether PCM is so short that taking it costs more than it holds: the shortest Opus frame is no shorter."""

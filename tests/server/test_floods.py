@@ -9,7 +9,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from bench.load.raw_socket import RawSocket, frame
-from captions.doors.native.messages import Audio, ClientMessage, Mute, Ping, Pong, Started, Unmute
+from captions.doors.native.messages import Audio, ClientMessage, GapNotice, Mute, Ping, Pong, Started, Unmute
 from tests.server.harness import pcm_f32le, serving, started, until
 from tests.speech import saying
 
@@ -73,3 +73,19 @@ async def test_crumbs_of_audio_are_taken_at_a_pace_and_heard_all_the_same() -> N
         await client.send(*crumbs)
         assert await client.stop("t") == "w1 w2"
         assert asyncio.get_running_loop().time() - began_at >= (len(crumbs) - 200) / 100
+
+
+async def test_audio_that_comes_far_too_fast_is_read_at_a_pace_once_it_is_dropped() -> None:
+    frame_s, minutes = 0.08, pcm_f32le(saying(1)[0])
+    async with serving(limits={"commands_per_s": 200, "pending_audio_s": 1.0}) as served, served.talker() as client:
+        await client.send(started("t", live=True))
+        await client.hear(Started)
+        began_at = asyncio.get_running_loop().time()
+        await client.send(*(Audio("t", minutes) for _ in range(1_000)), Ping("all taken"))
+        async with served.talker() as other:
+            assert await other.say("o", saying(1, 2)) == "w1 w2"
+        await client.hear(Pong)
+        taken_s = asyncio.get_running_loop().time() - began_at
+        dropped_s = sum(gap.end - gap.start for gap in client.said if isinstance(gap, GapNotice))
+        assert dropped_s > 0
+        assert taken_s >= (dropped_s / frame_s - 400) / 200 - 0.5

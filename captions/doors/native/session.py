@@ -69,9 +69,9 @@ class Session:
     async def receive(self, payload: bytes | str) -> None:
         """One frame of the client.
 
-        Waits while a track that must not drop audio has its fill of it, and where a client sends more commands, crumbs
-        of audio or messages that are none than it may. Audio that is wrong makes nobody wait: that of others is beside
-        it.
+        Waits while a track that must not drop audio has its fill of it, and where a client sends more than it may of
+        commands, of messages that are none, or of audio in crumbs or far too fast. Audio that is wrong makes nobody
+        wait: that of others is beside it.
         """
         try:
             message = self._read(payload)
@@ -211,8 +211,8 @@ class Session:
 
     async def _hear(self, audio: native.Audio, arrived_at: float) -> None:
         track = self._track(audio.track)
-        track.hear(Packet(audio.data, arrived_at, audio.captured_at, audio.seq, audio.timestamp, audio.level))
-        if track.is_crumb(audio.data):
+        packet = Packet(audio.data, arrived_at, audio.captured_at, audio.seq, audio.timestamp, audio.level)
+        if not track.hear(packet) or track.is_crumb(audio.data):
             await self._keep_pace()
         if track.is_full:
             await track.room()
@@ -223,18 +223,20 @@ class Session:
         """The packets of one message. Of a track with some that cannot be heard that is said once."""
         by_handle = self._by_handle
         strange: set[int] = set()
-        crumbs = 0
+        in_vain = 0
         for packet in packets:
             track = by_handle.get(packet.handle)
             if track is None or track.is_ending:
                 strange.add(packet.handle)
                 continue
-            track.hear(Packet(packet.data, arrived_at, packet.captured_at, packet.seq, packet.timestamp, packet.level))
-            crumbs += track.is_crumb(packet.data)
+            heard = track.hear(
+                Packet(packet.data, arrived_at, packet.captured_at, packet.seq, packet.timestamp, packet.level)
+            )
+            in_vain += not heard or track.is_crumb(packet.data)
             if track.is_full:
                 await track.room()
-        if crumbs:
-            await self._keep_pace(crumbs)
+        if in_vain:
+            await self._keep_pace(in_vain)
         if strange or spoilt:
             wrong = [self._error_of(handle, "unknown_track", f"no track has the handle {handle}") for handle in strange]
             wrong += [self._error_of(handle, "bad_message", why) for handle, why in dict(reversed(spoilt)).items()]
