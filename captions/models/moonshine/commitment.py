@@ -53,6 +53,7 @@ class Commitment:
         self._committed: list[HeardWord] = []
         self._open: tuple[HeardWord, ...] = ()
         self._evidence: list[float] = []
+        self._believed = 0.0
 
     @property
     def words(self) -> int:
@@ -84,7 +85,8 @@ class Commitment:
         """A reading. `paused`: nobody has spoken for a moment; `fresh_s`: speech since the last reading, in seconds."""
         behind = reading.words[self.words :]
         agreed = self._agreed(behind)
-        doubtful = reading.end_margin < SURE_END or len(behind) > self._most(fresh_s)
+        most = self._most(fresh_s)
+        doubtful = reading.end_margin < SURE_END or len(behind) > most
         edge = 0 if paused else EDGE_WORDS
         evidence = self._gathered(behind, agreed, doubtful, edge)
         enough = ENOUGH_AT_A_PAUSE if paused else ENOUGH
@@ -97,6 +99,7 @@ class Commitment:
             committed += 1
         self._committed += behind[:committed]
         self._open, self._evidence = behind[committed:], evidence[committed:]
+        self._believed = float(len(self._open)) if len(behind) <= most else max(0.0, self._believed - committed)
         shown = next((n for n, found in enumerate(self._evidence) if found < ENOUGH_TO_SHOW), len(self._open))
         return Update(behind[:committed], self._open[:shown], self._open[shown:])
 
@@ -107,7 +110,7 @@ class Commitment:
 
     def settle(self) -> tuple[HeardWord, ...]:
         """Nothing was said since the last reading: its words are final."""
-        settled, self._open, self._evidence = self._open, (), []
+        settled, self._open, self._evidence, self._believed = self._open, (), [], 0.0
         self._committed += settled
         return settled
 
@@ -123,8 +126,12 @@ class Commitment:
         return min(len(self._open), len(behind))
 
     def _most(self, fresh_s: float) -> int:
-        """The most words that can be open now: those of the last reading, and what can have been said since."""
-        return len(self._open) + int(MOST_AT_ONCE + fresh_s * MOST_WORDS_PER_S)
+        """The most words that can be open now: those last believed, and what can have been said since.
+
+        A reading with more words does not count, so that a repeated phrase is not believed for being read again.
+        """
+        self._believed += fresh_s * MOST_WORDS_PER_S
+        return int(self._believed + MOST_AT_ONCE)
 
     def _gathered(self, behind: Sequence[HeardWord], agreed: int, doubtful: bool, edge: int) -> list[float]:
         """The evidence for each word, this reading's included."""

@@ -85,6 +85,15 @@ def test_a_doubtful_reading_commits_nothing_that_is_new(end: float, fresh_s: flo
     assert texts(update(Commitment(), line, end=end, fresh_s=fresh_s)) == ("", "", line)
 
 
+def test_a_phrase_that_cannot_have_been_said_again_is_not_believed_for_being_read_again() -> None:
+    commitment = Commitment()
+    update(commitment, "it was the age of wisdom", paused=True)
+    echo = "it was the age of wisdom it was the age of wisdom it was"
+    for _ in range(2):
+        assert update(commitment, echo, fresh_s=0.32).committed == ()
+    assert said(update(commitment, "it was the age of wisdom it was the age", fresh_s=0.32).committed) == "it was"
+
+
 def test_the_next_reading_has_to_begin_with_the_committed_words_their_last_punctuation_left_open() -> None:
     commitment = Commitment()
     assert commitment.tokens == ()
