@@ -22,8 +22,11 @@ def growing_line(segment: Segment, when: str = "") -> Text:
     return line
 
 
-def final_line(segment: Segment) -> Text:
-    """A closed segment with its latency: of its last word, and from the end of speech where it ended a spurt."""
+def final_line(segment: Segment, console: Console) -> Text:
+    """A closed segment with its latency: of its last word, and from the end of speech where it ended a spurt.
+
+    The latency stands behind the words, or on a line of its own where it would be torn over two.
+    """
     line = _speaker(segment).append(segment.text)
     latency = segment.latency
     figures = [
@@ -31,7 +34,11 @@ def final_line(segment: Segment) -> Text:
         for name, figure in (("word", latency.word_latency), ("final after speech", latency.ttfs))
         if figure is not None
     ]
-    return line.append(f"  {' · '.join(figures)}", style="green") if figures else line
+    if not figures:
+        return line
+    note = f"  {' · '.join(figures)}"
+    fits = line.wrap(console, console.width)[-1].cell_len + len(note) <= console.width
+    return line.append(note if fits else f"\n{note}", style="green")
 
 
 def missing_line(missing: Uncaptioned, when: str = "") -> Text:
@@ -93,7 +100,9 @@ class CaptionView:
             self._growing[segment.id] = segment
         elif segment.words:
             when = self._time(segment)
-            self._console.print(final_line(segment) if self._when is None else growing_line(segment, when))
+            self._console.print(
+                final_line(segment, self._console) if self._when is None else growing_line(segment, when)
+            )
 
     def _time(self, caption: Caption) -> str:
         return "" if self._when is None else self._when(caption.said_at)

@@ -10,6 +10,8 @@ from rich.text import Text
 from captions.cli.terminal import CaptionView, final_line, growing_line
 from captions.doors.native.messages import CaptionWord, Latency, Participant, Segment
 
+WIDE = Console(width=200)
+
 
 def segment(text: str, tentative: str = "", *, final: bool = False, name: str = "", **latency: float) -> Segment:
     words = [CaptionWord(word, 0.0, 0.1) for word in text.split()]
@@ -36,15 +38,27 @@ def test_a_line_of_tentative_text_only() -> None:
 
 def test_a_final_line_has_its_latency() -> None:
     assert (
-        final_line(segment("It was.", final=True, word_latency=431.6, ttfs=298.2)).plain
+        final_line(segment("It was.", final=True, word_latency=431.6, ttfs=298.2), WIDE).plain
         == "It was.  word 432 ms · final after speech 298 ms"
     )
-    assert final_line(segment("It was.", final=True)).plain == "It was."
+    assert final_line(segment("It was.", final=True), WIDE).plain == "It was."
+
+
+def test_a_latency_is_never_torn_over_two_lines() -> None:
+    note = "  word 432 ms · final after speech 298 ms"
+    for words in range(1, 30):
+        text = " ".join(["times"] * words)
+        out = StringIO()
+        console = Console(file=out, width=60)
+        console.print(final_line(segment(text, final=True, word_latency=431.6, ttfs=298.2), console))
+        lines = out.getvalue().splitlines()
+        assert lines[-1].rstrip().endswith(note), lines
+        assert " ".join(" ".join(lines).split()) == f"{text} {note.strip()}"
 
 
 def test_who_speaks_comes_first() -> None:
     assert growing_line(segment("It was", name="Zoé")).plain == "Zoé: It was"
-    assert final_line(segment("It was", name="Zoé", final=True)).plain == "Zoé: It was"
+    assert final_line(segment("It was", name="Zoé", final=True), WIDE).plain == "Zoé: It was"
 
 
 def test_words_that_look_like_markup_are_words() -> None:
