@@ -19,6 +19,7 @@ COMMANDS = {
     "latency": "every latency figure of one clip in real time",
     "accuracy": "word errors, word times and speech boundaries",
     "capacity": "the most tracks held at a latency people can follow",
+    "reading": "the CPU default in virtual time: how late, how steady, how right, at what cost",
     "fast": "the CPU default on speech that is sped up: is a fast speaker cut?",
     "compare": "our server against another, on the same audio",
     "step": "what one model step costs, by lanes",

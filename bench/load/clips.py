@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import soxr
 
-from bench.truth.words import Truth, joined, two_cities_truth
+from bench.truth.words import Truth, beckett_truth, joined, two_cities_truth
 from captions.cli.audio_file import blocks
 from captions.stream.codec import CodecName
 from captions.stream.opus import OPUS_CLOCK, OpusEncoder
 from captions.types import Pcm
 
-__all__ = ["CLIP_RATE", "PACKET_S", "AudioFormat", "Clip", "packets_of", "read_pcm", "two_cities"]
+__all__ = ["CLIP_RATE", "PACKET_S", "AudioFormat", "Clip", "beckett", "packets_of", "read_pcm", "two_cities"]
 
 CLIP_RATE = 48_000
 PACKET_S = 0.02
@@ -62,10 +62,18 @@ def read_pcm(path: Path) -> Pcm:
 
 def two_cities() -> Clip:
     """44 seconds of Dickens from the package moonshine-voice."""
+    return Clip("two_cities", _recording("two_cities.wav"), two_cities_truth())
+
+
+def beckett() -> Clip:
+    """Ten seconds of Beckett from the same package: six short sentences with pauses between them."""
+    return Clip("beckett", _recording("beckett.wav"), beckett_truth())
+
+
+def _recording(name: str) -> Pcm:
     import moonshine_voice
 
-    path = Path(moonshine_voice.get_assets_path()) / "two_cities.wav"
-    return Clip("two_cities", read_pcm(path), two_cities_truth())
+    return read_pcm(Path(moonshine_voice.get_assets_path()) / name)
 
 
 def compose(name: str, pieces: list[tuple[float, Clip]], duration_s: float) -> Clip:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import msgspec
 
-__all__ = ["GoldWord", "Spurt", "Truth", "read_truth", "two_cities_truth", "write_truth"]
+__all__ = ["GoldWord", "Spurt", "Truth", "beckett_truth", "read_truth", "two_cities_truth", "write_truth"]
 
-TWO_CITIES_TIMES = Path(__file__).parent / "gold" / "two_cities.json"
+GOLD = Path(__file__).parent / "gold"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,12 @@ def joined(parts: Sequence[Truth]) -> Truth:
 
 def two_cities_truth() -> Truth:
     """The words of two_cities.wav of the package moonshine-voice, aligned once; see bench/align.py."""
-    return read_truth(TWO_CITIES_TIMES)
+    return read_truth(GOLD / "two_cities.json")
+
+
+def beckett_truth() -> Truth:
+    """The words of beckett.wav of the same package, which has no text with it: those of the book that it reads."""
+    return read_truth(GOLD / "beckett.json")
 
 
 def read_truth(path: Path) -> Truth:

@@ -7,7 +7,7 @@ import pytest
 
 from bench.load.clips import CLIP_RATE, AudioFormat, Clip, compose, packets_of
 from bench.measure.normalise import spoken
-from bench.truth.words import GoldWord, Spurt, Truth, two_cities_truth
+from bench.truth.words import GoldWord, Spurt, Truth, beckett_truth, two_cities_truth
 from captions.cli.demo import TWO_CITIES
 
 ONE_TWO = Truth((GoldWord("one", 0.1, 0.4), GoldWord("two", 0.5, 0.9)), "by hand")
@@ -54,3 +54,9 @@ def test_the_gold_words_of_two_cities_are_its_text_in_order_of_time() -> None:
     edges = [edge for word in truth.words for edge in (word.start, word.end)]
     assert edges == sorted(edges)
     assert "pocketsphinx" in truth.made
+
+
+def test_the_gold_words_of_beckett_are_six_short_sentences() -> None:
+    truth = beckett_truth()
+    assert truth.text == "Ever tried. Ever failed. No matter. Try again. Fail again. Fail better."
+    assert [spurt.last - spurt.first + 1 for spurt in truth.spurts()] == [2] * 6
