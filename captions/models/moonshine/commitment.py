@@ -4,7 +4,7 @@ Each reading of the utterance has to begin with the committed words, so they nev
 agreement (Liu, Spanakis and Niehues, Interspeech 2020; Macháček, Dabre and Bojar, IJCNLP-AACL 2023) commits what two
 readings share. Here a word has to gather evidence instead: the margins by which the decoder preferred it, summed over
 the readings in a row in which it stood at its place. A word that the decoder is sure of needs one reading, a doubtful
-one several. docs/benchmarks.md has the curve behind the numbers.
+one several. docs/benchmarks.md says what the numbers trade.
 """
 
 from __future__ import annotations
