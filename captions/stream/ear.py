@@ -98,8 +98,14 @@ class Ear:
 
     def push(self, packet: Packet) -> bool:
         """The next packet as it came. Whether there is something to take in: not while the track sleeps on."""
-        self._timeline.push(packet)
-        return self._wakes() or bool(self._gaps)
+        if self._sleep.state is not _ASLEEP:
+            self._timeline.push(packet)
+            return True
+        placed = self._timeline.place_at_once(packet)
+        if placed is None:
+            return self._wakes() or bool(self._gaps)
+        self._keep(placed)
+        return self._sleep.state is not _ASLEEP or bool(self._gaps)
 
     def end(self) -> bool:
         """No more packets come: what waits for earlier ones waits no longer. Returns what `push` does."""

@@ -152,6 +152,31 @@ class Timeline:
         self.refused_weight += weight(samples, len(packet.data))
         self.pending_bytes -= len(packet.data)
 
+    def place_at_once(self, packet: Packet) -> PlacedPacket | None:
+        """Push a packet and pop it in one go, if it is the very next one and nothing waits or is missing before it.
+
+        Else it is only pushed. Nearly all packets of nearly all tracks go this way: who is silent costs little else.
+        """
+        seq, ticks = self._next_seq, self._ticks
+        if (
+            seq is None
+            or packet.seq != seq & 0xFFFF
+            or self._timestamp is None
+            or packet.timestamp != (ticks - self._base) & 0xFFFF_FFFF
+            or self._ready
+            or self._early
+            or self._unordered
+        ):
+            self.push(packet)
+            return None
+        self._timestamp = ticks - self._base
+        self._ticks = end = ticks + self._ticks_of(packet.data)
+        self._placed.append(seq)
+        self._next_seq = seq + 1
+        self._arrived_at = packet.arrived_at
+        start = self._samples(ticks)
+        return PlacedPacket(packet, start, self._samples(end) - start)
+
     def pop(self) -> TimelineItem | None:
         """The next stretch of the track, in order; None until more packets come."""
         if not self._ready:

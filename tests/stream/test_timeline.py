@@ -152,6 +152,30 @@ def test_rounding_does_not_add_up_at_odd_rates() -> None:
     assert items[-1].start == 239_760
 
 
+def run_at_once(line: Timeline, packets: Iterable[Packet]) -> list[TimelineItem]:
+    items: list[TimelineItem] = []
+    for p in packets:
+        placed = line.place_at_once(p)
+        items += iter(line.pop, None) if placed is None else [placed]
+    return items
+
+
+@given(
+    numbers=st.lists(st.integers(0, 8) | st.sampled_from([200, 70_000]), max_size=20),
+    bare=st.sets(st.integers(0, 19)),
+    first_seq=st.sampled_from([0, 0xFFFE]),
+)
+def test_placing_at_once_is_pushing_and_popping(numbers: list[int], bare: set[int], first_seq: int) -> None:
+    """In whatever order packets come, and whichever of them say nothing of their place."""
+    packets = [
+        Packet(b"x", at / 50) if at in bare else packet(number, first_seq=first_seq, arrived_at=at / 50)
+        for at, number in enumerate(numbers)
+    ]
+    plain, quick = timeline(), timeline()
+    assert run_at_once(quick, packets) == run(plain, packets)
+    assert vars(quick) | {"_ticks_of": None} == vars(plain) | {"_ticks_of": None}
+
+
 @given(
     order=st.permutations(range(12)),
     lost=st.sets(st.integers(0, 11), max_size=6),
