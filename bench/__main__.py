@@ -34,6 +34,7 @@ COMMANDS = {
     "network": "what loss, and skipping silence, cost in words",
     "simulate": "how many people a batch of lanes captions, in virtual time",
     "digits": "the digits checkpoint through the server",
+    "cpu": "what a step of Kyutai's model costs on a CPU, with converted weights, beside moshi's loop",
     "gpu": "a first meeting of Kyutai's model with a GPU: is it exact, how fast, how many lanes",
     "oracle": "Kyutai's model: every token is that of moshi's own loop",
     "kyutai": "Kyutai's model: what a step costs, ours beside moshi's",
