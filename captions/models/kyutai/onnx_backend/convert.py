@@ -16,7 +16,7 @@ from pathlib import Path
 from captions.models.kyutai.checkpoint import Checkpoint
 from captions.models.kyutai.files import wrong_files
 from captions.models.kyutai.onnx_backend.lm_graph import plan_lm
-from captions.models.kyutai.onnx_backend.mimi_graph import plan_mimi
+from captions.models.kyutai.onnx_backend.mimi_weights import plan_mimi
 from captions.models.kyutai.onnx_backend.products import KINDS
 from captions.models.kyutai.onnx_backend.tensors import Tensors, write_tensors
 from captions.models.model import ModelError

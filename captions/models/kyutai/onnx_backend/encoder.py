@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from captions.models.kyutai.onnx_backend.mimi_graph import attention_shape, mimi_graph, state_size
+from captions.models.kyutai.onnx_backend.mimi_graph import attention_shape, mimi_graph
+from captions.models.kyutai.onnx_backend.mimi_weights import state_size
 from captions.models.kyutai.onnx_backend.program import Program
 from captions.models.kyutai.onnx_backend.rings import Rings
 from captions.models.kyutai.onnx_backend.tensors import Tensors
