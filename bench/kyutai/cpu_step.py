@@ -58,7 +58,8 @@ def moshis_ms(folder: Path, lanes: int, steps: int, threads: int) -> float:
     moshis = Moshis(folder, lanes, "bfloat16")
     for frames in _noise(lanes, WARM_STEPS + steps):
         moshis.step(frames)
-    return moshis.times.figures("moshi", "step")["moshi_step_ms"]
+    taken: float = moshis.times.figures("moshi", "step")["moshi_step_ms"]
+    return taken
 
 
 def _cost(backend: OnnxBackend, count: int, heard_s: float, steps: int) -> Cost:
