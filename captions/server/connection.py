@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -18,6 +19,7 @@ from captions.doors.pace import Pace
 from captions.server.admission import Place
 from captions.server.doorstep import Doorstep
 from captions.server.pages import Page
+from captions.server.read_ahead import ReadAhead
 from captions.server.request_body import RequestBody
 from captions.server.unread_answers import UnreadAnswer
 
@@ -26,6 +28,7 @@ __all__ = ["Connection", "headers_of", "path_of", "query_of", "response"]
 
 _CONTROLS_PER_S, _CONTROLS_AT_ONCE = 10.0, 100.0
 """Pings and pongs of a client: a browser sends one for each of ours, every 20 s."""
+_DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 _MOST_PIECES = 1_000
 """Of one message: they are kept until its last has come, and empty ones are no bytes by which to bound them."""
 
@@ -45,6 +48,9 @@ class Connection(ServerConnection):
         self._doorstep = doorstep
         self._controls = Pace(_CONTROLS_PER_S, _CONTROLS_AT_ONCE)
         self._pieces = 0
+        self._read_ahead: ReadAhead
+        self._reader: asyncio.Task[Any] | None = None
+        self._is_lost = False
         self._request_body = RequestBody()
 
     @property
@@ -59,6 +65,7 @@ class Connection(ServerConnection):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        self._read_ahead = ReadAhead(self.transport.pause_reading, self.transport.resume_reading)
         self._doorstep.arrives(self.peer, self, self.transport.abort)
 
     def data_received(self, data: bytes) -> None:
@@ -70,6 +77,9 @@ class Connection(ServerConnection):
         self._doorstep.gone(self)
         if self.place is not None:
             self.place.leave()
+        self._is_lost = self.protocol.close_rcvd is None
+        if self._is_lost and self._reader is not None:
+            self._reader.cancel()
         super().connection_lost(exc)
 
     def process_event(self, event: Event) -> None:
@@ -77,6 +87,29 @@ class Connection(ServerConnection):
             self.transport.abort()
             return
         super().process_event(event)
+        if isinstance(event, Frame) and event.opcode in _DATA:
+            self._read_ahead.came(len(event.data), last=event.fin)
+
+    async def each(self, receive: Callable[[bytes | str], Awaitable[None]]) -> None:
+        """Have every message received, in order, until the connection is closed.
+
+        Of a connection that is lost nothing more is: what was read ahead of it is forgotten, and who waits on its
+        behalf, for room or its turn, waits no longer.
+
+        Raises:
+            ConnectionClosed: it broke without having been closed.
+        """
+        task = self._reader = asyncio.current_task()
+        assert task is not None
+        try:
+            async for payload in self:
+                self._read_ahead.taken()
+                await receive(payload)
+        except asyncio.CancelledError:
+            if not self._is_lost or task.uncancel():
+                raise
+        finally:
+            self._reader = None
 
     def _is_too_much(self, opcode: Opcode) -> bool:
         if opcode in (Opcode.PING, Opcode.PONG):

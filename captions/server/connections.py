@@ -113,8 +113,7 @@ class Connections:
     async def _publish(self, connection: Connection, session: PublishingSession) -> None:
         self._publishing.add(session)
         try:
-            async for payload in connection:
-                await session.receive(payload)
+            await connection.each(session.receive)
         finally:
             self._publishing.discard(session)
             session.disconnected()
@@ -129,8 +128,7 @@ class Connections:
             return
         beating = asyncio.create_task(self._beat(room, outbox))
         try:
-            async for _ in connection:
-                pass
+            await connection.each(_pass_over)
         finally:
             rooms.leave(room, outbox)
             beating.cancel()
@@ -152,6 +150,10 @@ class Connections:
         self._service.metrics.readers_dropped.labels(route=kind).inc()
         log.warning("dropped a slow reader", extra={"route": kind})
         connection.transport.abort()
+
+
+async def _pass_over(_payload: bytes | str) -> None:
+    """Watchers have nothing to say."""
 
 
 async def _write(connection: Connection, outbox: Outbox) -> None:

@@ -51,8 +51,6 @@ __all__ = ["Census", "Front", "Server", "ServerFailed"]
 
 log = logging.getLogger(__name__)
 
-_MOST_QUEUED_FRAMES = 128
-"""Frames read ahead of a connection's handler: an SFU's socket carries a burst of every track's packets each 20 ms."""
 _GOING_AWAY = 1001
 _INTERNAL_ERROR = 1011
 _WATCH_S = 0.25
@@ -216,7 +214,7 @@ class Server:
             create_connection=cast("type[Connection]", partial(Connection, doorstep=self._doorstep)),
             compression=None,
             max_size=limits.message_bytes,
-            max_queue=_MOST_QUEUED_FRAMES,
+            max_queue=None,  # counted in bytes instead: read_ahead.py
             ping_interval=20,
             ping_timeout=20,
             server_header=None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -22,6 +23,7 @@ from captions.doors.native.messages import (
     Pong,
     Segment,
     ServerMessage,
+    SpeechNotice,
     Uncaptioned,
     Watching,
     decode_server,
@@ -105,20 +107,32 @@ async def test_the_server_shows_that_it_is_there_while_nobody_speaks(
 
 
 async def test_speech_that_no_lane_was_free_for_is_missing_for_the_room_and_in_its_transcript() -> None:
-    one_lane = serving(ScriptedModel(lanes=1), limits={"pending_audio_s": 0.8})
+    late_s = 0.0
+    one_lane = serving(
+        ScriptedModel(lanes=1), lambda: time.monotonic() + late_s, lanes={"wait_s": 1.0}, vad={"hangover_s": 30.0}
+    )
     async with one_lane as served, served.talker() as client, watch(served.url, "daily") as captions:
         await client.send(started("first", live=True))
         await client.speak("first", saying(1, 2, 3))
         await client.hear(Segment)
         await client.send(started("waits", live=True))
         await client.speak("waits", saying(*range(10, 20)))
+        await client.hear(SpeechNotice, lambda notice: notice.track == "waits")
+        while not any(isinstance(said, GapNotice) for said in client.said):
+            late_s += 1.0
+            await client.speak("first", saying(4))
+            await client.send(Ping(f"{late_s} s later"))
+            await client.hear(Pong)
+            await asyncio.sleep(0.05)
+        await client.speak("waits", saying(20, 21))
         await client.stop("first")
+        await client.stop("waits")
         missing = None
         async with asyncio.timeout(PATIENCE_S):
             async for caption in captions:
                 if isinstance(caption, Uncaptioned):
                     missing = caption
-                elif isinstance(caption, Segment) and caption.track == "waits" and caption.text.endswith("w19"):
+                elif isinstance(caption, Segment) and caption.track == "waits" and caption.text.endswith("w21"):
                     break
         told_s = sum(gap.end - gap.start for gap in client.said if isinstance(gap, GapNotice))
         assert missing is not None
