@@ -6,9 +6,13 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 __all__ = ["RULES", "PlacementFigures", "simulate"]
 
-_KNOWN_EVERY_S = 1.0
+_JOIN_WITHIN_S = 600.0
+_SPURT_S = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,32 +51,25 @@ def simulate(
     speaking: float = 0.13,
     seconds: int = 3_600,
 ) -> PlacementFigures:
-    """Participants join within ten minutes and stay with their node; each speaks for 6 s at a time, `speaking` of it.
+    """Participants join within ten minutes and stay with their node; each speaks `speaking` of the time, 6 s at once.
 
-    What a rule goes by, the participants of each node, is as old as the last heartbeat.
+    What a rule goes by, the participants of each node, is as old as the last heartbeat, a second.
     """
-    rng = random.Random(0)
+    rng, chance = random.Random(0), np.random.default_rng(0)
     choose = RULES[rule]
-    at = [0] * nodes
-    known = list(at)
-    talks_until: list[float] = []
-    where: list[int] = []
-    joining = participants / 600.0
-    wanted = lost = 0
-    fullest = 0
+    known = [0] * nodes
+    where: NDArray[np.int64] = np.zeros(0, np.int64)
+    talks_until = np.zeros(participants)
+    wanted = lost = fullest = 0
     for second in range(seconds):
-        for _ in range(round(min(joining, participants - len(where)))):
-            node = choose(known, rng, nodes)
-            at[node] += 1
-            where.append(node)
-            talks_until.append(0.0)
-        known = list(at)
-        busy = [0] * nodes
-        for who, node in enumerate(where):
-            if talks_until[who] <= second and rng.random() < speaking / (1 - speaking) / 6.0:
-                talks_until[who] = second + rng.expovariate(1 / 6.0)
-            busy[node] += talks_until[who] > second
-        wanted += sum(busy)
-        lost += sum(max(0, count - lanes) for count in busy)
-        fullest = max(fullest, *busy)
+        joining = min(round(participants / _JOIN_WITHIN_S), participants - len(where))
+        where = np.concatenate([where, [choose(known, rng, nodes) for _ in range(joining)]]).astype(np.int64)
+        known = np.bincount(where, minlength=nodes).tolist()
+        talks = talks_until[: len(where)]
+        begins = (talks <= second) & (chance.random(len(where)) < speaking / (1 - speaking) / _SPURT_S)
+        talks[begins] = second + chance.exponential(_SPURT_S, int(begins.sum()))
+        busy = np.bincount(where[talks > second], minlength=nodes)
+        wanted += int(busy.sum())
+        lost += int(np.maximum(0, busy - lanes).sum())
+        fullest = max(fullest, int(busy.max()))
     return PlacementFigures(rule, lost / max(1, wanted), fullest / lanes)

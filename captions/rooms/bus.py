@@ -7,6 +7,8 @@ read still follows all the rooms of a tag.
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -29,6 +31,8 @@ __all__ = ["Bus", "StreamEntry"]
 log = logging.getLogger(__name__)
 
 _TAGS = 64
+_SLACK = 0.05
+"""A room is kept so much longer than it has to be, so that Redis need not be told with every word."""
 _TIMEOUT_S = 1.0
 """A Redis that has not answered for so long is away."""
 _BLOCK_MS = 100
@@ -50,7 +54,8 @@ class Bus:
 
     def __init__(self, url: str, keep_s: float, most_entries: int) -> None:
         self._redis, self._is_cluster = _client(url)
-        self._keep_ms = max(1, int(keep_s * 1_000))
+        self._keep_s = max(0.001, keep_s)
+        self._kept_at: dict[str, float] = {}
         self._most_entries = most_entries
         self._listed: set[str] = set()
         self._forgotten: set[str] = set()
@@ -72,6 +77,7 @@ class Bus:
             raise RoomsAway(why) from error
         if not self.is_up:
             self._listed.clear()
+            self._kept_at.clear()
         self.is_up = True
 
     def shard_of(self, room: str) -> int:
@@ -89,8 +95,10 @@ class Bus:
                 fields: dict[Any, Any] = {"n": node, "s": entry.payload}
                 pipeline.xadd(_key(entry.room), fields, maxlen=self._most_entries, approximate=True)
             spoken_in = {entry.room for entry in entries}
-            for room in spoken_in:
-                pipeline.pexpire(_key(room), self._keep_ms)
+            now = time.monotonic()
+            fading = [room for room in spoken_in if now - self._kept_at.get(room, -math.inf) > self._keep_s * _SLACK]
+            for room in fading:
+                pipeline.pexpire(_key(room), int(self._keep_s * (1 + _SLACK) * 1_000))
             for room in spoken_in - self._listed:
                 pipeline.sadd(_rooms_key(node), room)
             for room in self._forgotten:
@@ -98,6 +106,7 @@ class Bus:
             results = (await pipeline.execute(raise_on_error=False))[: len(entries)]
         self._listed |= spoken_in
         self._forgotten.clear()
+        self._kept_at |= dict.fromkeys(fading, now)
         refused = [entry for entry, result in zip(entries, results, strict=True) if isinstance(result, Exception)]
         if len(refused) == len(entries):
             raise RoomsAway(str(results[0]))
@@ -142,6 +151,7 @@ class Bus:
 
     def forget(self, room: str) -> None:
         """A node has nothing to do with a room any more, and need not be asked for what it said there."""
+        self._kept_at.pop(room, None)
         if room in self._listed:
             self._listed.discard(room)
             self._forgotten.add(room)
