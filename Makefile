@@ -7,13 +7,17 @@ GPU := $(wildcard /proc/driver/nvidia/version)
 RUNTIME_EXTRAS := demo$(if $(GPU),$(comma)kyutai)
 comma := ,
 
-.PHONY: demo demo-sfu serve mic setup test check fast-test gpu-test mutants fuzz bench compare-whisperlivekit clean
+.PHONY: demo demo-cluster demo-sfu serve mic setup test check fast-test gpu-test mutants fuzz bench compare-whisperlivekit clean
 
 demo: $(VENV)/.runtime          ## captions of real speech in the terminal, no GPU needed
 	$(BIN)/captions demo
 
 demo-sfu: $(VENV)/.dev           ## three people in a room of a real SFU, on a network of its own (needs root)
 	$(BIN)/python -m bench sfu
+
+demo-cluster: $(VENV)/.runtime ## two nodes and a gateway over Redis, one node killed in the middle
+	@sh tests/debian_packages.sh
+	$(BIN)/python -m bench demo-cluster
 
 serve: $(VENV)/.runtime         ## the server on localhost
 	$(BIN)/captions serve

@@ -31,6 +31,7 @@ COMMANDS = {
     "silent": "what silent participants cost",
     "cost": "what a participant costs the server, sockets and all, by protocol and load",
     "cluster": "several nodes over one Redis: what the bus adds, what a node that dies or restarts costs",
+    "demo-cluster": "real speech through two nodes, of which one is killed, and captions from a gateway",
     "network": "what loss, and skipping silence, cost in words",
     "simulate": "how many people a batch of lanes captions, in virtual time",
     "digits": "the digits checkpoint through the server",
@@ -52,7 +53,7 @@ COMMANDS = {
 """Each is a module of bench/commands; only the chosen one is imported, as some need torch or a browser."""
 
 
-_MODULES = {"all": "everything", "second-opinion": "second_opinion"}
+_MODULES = {"all": "everything", "demo-cluster": "demo_cluster", "second-opinion": "second_opinion"}
 """Where the module has another name than the command."""
 
 
