@@ -47,9 +47,9 @@ class Link:
     Messages that arrive while nobody iterates wait, bounded by the socket: keep reading.
 
     Audio is gathered: the packets of `gather_s` seconds, of whichever tracks, go as one message, which costs client and
-    server much less than a message each. A packet waits no longer than that, and everything else that is sent first takes
-    what was gathered along, so the order stays. 0 sends each packet by itself, as is done anyway until the server has
-    been heard to say `started`.
+    server much less than a message each. A packet waits no longer than that, and everything else that is sent first
+    takes what was gathered along, so the order stays. 0 sends each packet by itself, as is done anyway until the server
+    has been heard to say `started`.
     """
 
     def __init__(
