@@ -154,7 +154,7 @@ async def test_an_address_that_is_none_costs_no_traceback(caplog: pytest.LogCapt
 async def test_transcripts_are_made_beside_the_loop_and_not_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     opened, begun = threading.Event(), []
 
-    def slow(of: Transcript, form: str, lang: str) -> Page:
+    def slow(of: Transcript, form: str, lang: str, *, words: bool) -> Page:
         begun.append(form)
         opened.wait(PATIENCE_S)
         return text(200, lang)
