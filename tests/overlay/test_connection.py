@@ -193,9 +193,11 @@ async def test_what_was_said_can_be_saved_after_the_server_has_gone(page: Page, 
     screen = await Screen(page, own_server, "gone").open(path="/")
     screen.say("Keep this.", final=True)
     await expect(page.locator(".said p")).to_have_text(["Keep this."])
-    loaded = "performance.getEntriesByType('resource').filter(({ name }) => /(files|settings).js$/.test(name)).length"
+    # Both modules are here once all that they import has come, which may be after themselves.
+    parts = ("files", "subtitles", "settings", "settings-texts", "dialog-styles", "guest", "options")
+    names = "performance.getEntriesByType('resource').map(({ name }) => name.split('/').pop())"
     async with asyncio.timeout(20):
-        while await page.evaluate(loaded) < 2:  # noqa: ASYNC110 -- it happens in the browser
+        while not {f"{part}.js" for part in parts} <= set(await page.evaluate(names)):  # noqa: ASYNC110 -- it happens in the browser
             await asyncio.sleep(0.02)
     await own_server.stop()
     await expect(screen.notice).to_have_text("Connection lost. Reconnecting…")
