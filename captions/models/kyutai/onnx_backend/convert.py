@@ -23,7 +23,7 @@ from captions.models.model import ModelError
 
 __all__ = ["FORMAT", "SUFFIX", "Progress", "cache_folder", "convert", "converted_path", "digest"]
 
-FORMAT = "1"
+FORMAT = "2"
 """Raised when the same checkpoint is converted to something else than before."""
 
 SAMPLE_BYTES = 1_024

@@ -48,7 +48,7 @@ class Encoder:
         program.bind("fresh", self._fresh[:count])
         program.bind("codes", self._codes[:count])
         program.bind("next state", next_state)
-        self.rings.bind(program, lanes)
+        self.rings.bind(program, lanes, count)
         program.run()
         self._state[lanes] = next_state
         self.rings.advance(lanes)

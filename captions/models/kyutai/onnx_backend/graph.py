@@ -44,6 +44,10 @@ class Graph:
         self._nodes.append(helper.make_node("Identity", [value], [name]))
         self._outputs.append(helper.make_tensor_value_info(name, _type(dtype), list(shape)))
 
+    def result(self, name: str, dtype: Any, shape: Sequence[int | str]) -> None:
+        """Let what a node calls `name` go out as it is, without a copy."""
+        self._outputs.append(helper.make_tensor_value_info(name, _type(dtype), list(shape)))
+
     def weight(self, name: str) -> str:
         """The tensor `name` of the file."""
         if name not in self._initializers:
@@ -80,8 +84,14 @@ class Graph:
         """Add an operator with several results."""
         names = [f"{kind} {self._count} {number}" for number in range(results)]
         self._count += 1
-        self._nodes.append(helper.make_node(kind, list(inputs), names, domain=domain, **attributes))
+        self.node(kind, inputs, names, domain, **attributes)
         return names
+
+    def node(
+        self, kind: str, inputs: Sequence[str], results: Sequence[str], domain: str = "", **attributes: Any
+    ) -> None:
+        """Add an operator whose results have names of the caller's."""
+        self._nodes.append(helper.make_node(kind, list(inputs), list(results), domain=domain, **attributes))
 
     def contrib(self, kind: str, *inputs: str, **attributes: Any) -> str:
         """Add one of onnxruntime's own operators with one result."""

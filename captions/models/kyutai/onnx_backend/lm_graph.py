@@ -28,8 +28,8 @@ OLD_NAMES = {"in_projs.0.weight": "in_proj_weight", "out_projs.0.weight": "out_p
 EPSILON = {"rms_norm_f32": 1e-8, "rms_norm": 1e-5}
 
 
-def attention_shape(config: Mapping[str, Any], lanes: int, rounded: bool) -> Shape:
-    """What the language model keeps of each of `lanes` lanes, `rounded` to bytes or as it is."""
+def attention_shape(config: Mapping[str, Any], lanes: int) -> Shape:
+    """What the language model keeps of each of `lanes` lanes."""
     return Shape(
         lanes=lanes,
         layers=config["num_layers"],
@@ -38,7 +38,6 @@ def attention_shape(config: Mapping[str, Any], lanes: int, rounded: bool) -> Sha
         context=config["context"],
         places=1,
         max_period=config.get("max_period", 10_000) if config["positional_embedding"] == "rope" else None,
-        rounded=rounded,
     )
 
 
@@ -89,7 +88,7 @@ def lm_graph(config: Mapping[str, Any], tensors: Tensors, products: Products, sh
     """The step over the converted `tensors`.
 
     In: `codes` [A, K] of each lane with a frame and `text` [A, 1], its last token; besides what `Attention` wants. Out:
-    `token` [A], `pauses` [A, H] and `news`.
+    `token` [A] and `pauses` [A, H].
     """
     graph = Graph(tensors)
     codes = graph.input("codes", np.int64, ["rows", config["n_q"]])
@@ -100,26 +99,26 @@ def lm_graph(config: Mapping[str, Any], tensors: Tensors, products: Products, sh
     embedded = graph.op("Cast", graph.gather(graph.weight(EMBEDDING), places), to=1)
     total = graph.op("ReduceSum", embedded, graph.ints(1), keepdims=0)
     norm = _Norm(graph, EPSILON[config["norm"]])
+    dim, hidden = config["dim"], _hidden(config)
     for number in range(config["num_layers"]):
         layer = f"lm.transformer.layers.{number}"
         in_proj, out_proj, linear_in, linear_out = (f"{layer}.{name}.weight" for name in PRODUCTS)
         normed = norm.first(total, f"{layer}.norm1") if number == 0 else norm.next(f"{layer}.norm1")
-        mixed = attention.attend(products.product(graph, normed, in_proj))
-        norm.update(_scaled(graph, config, products.product(graph, mixed, out_proj), f"{layer}.layer_scale_1"))
-        gate, value = graph.split(
-            products.product(graph, norm.next(f"{layer}.norm2"), linear_in), 1, *[_hidden(config)] * 2
-        )
+        mixed = attention.attend(products.product(graph, normed, in_proj, dim))
+        norm.update(_scaled(graph, config, products.product(graph, mixed, out_proj, dim), f"{layer}.layer_scale_1"))
+        wide = products.product(graph, norm.next(f"{layer}.norm2"), linear_in, dim)
+        gate, value = graph.split(wide, 1, hidden, hidden)
         gated = graph.mul(graph.contrib("QuickGelu", gate, alpha=1.0), value)
-        norm.update(_scaled(graph, config, products.product(graph, gated, linear_out), f"{layer}.layer_scale_2"))
+        update = products.product(graph, gated, linear_out, hidden)
+        norm.update(_scaled(graph, config, update, f"{layer}.layer_scale_2"))
     last = norm.next("lm.out_norm")
-    logits = products.product(graph, last, "lm.text_linear.weight")
+    logits = products.product(graph, last, "lm.text_linear.weight", dim)
     graph.output("token", graph.op("ArgMax", logits, axis=1, keepdims=0), np.int64, ["rows"])
     heads = config.get("extra_heads_num_heads", 0)
     if heads:
         values = graph.reshape(graph.matmul(last, graph.weight("lm.pauses")), 0, heads, -1)
         first = graph.gather(graph.op("Softmax", values, axis=-1), graph.constant(0, np.int64), axis=2)
         graph.output("pauses", first, np.float32, ["rows", heads])
-    attention.finish()
     return graph.model()
 
 

@@ -1,5 +1,8 @@
 """The language model's step over all lanes, each at its own place in its own stream.
 
+Rows go through the graph in pairs: onnxruntime adds a row without a partner up in another order than the rest, so what
+a lane says would depend on the others, if only in the last bit. What fills up a pair is never looked at.
+
 The priming step (start tokens, no codes) gives the same for every lane. So it is run once, and a reset copies its keys,
 values and token.
 """
@@ -27,20 +30,21 @@ class LmStep:
     def __init__(
         self, config: Mapping[str, Any], tensors: Tensors, products: Products, lanes: int, threads: int
     ) -> None:
-        shape = attention_shape(config, lanes, rounded=not products.exact)
+        shape = attention_shape(config, lanes)
         model = lm_graph(config, tensors, products, shape)
         self._program = Program(model, tensors.path.parent, threads)
         self.rings = Rings(shape)
         heads = config.get("extra_heads_num_heads", 0)
-        self._codes = np.zeros((lanes, config["n_q"]), np.int64)
-        self._text = np.zeros((lanes, 1), np.int64)
+        rows = lanes + lanes % 2
+        self._codes = np.zeros((rows, config["n_q"]), np.int64)
+        self._text = np.zeros((rows, 1), np.int64)
         self._last_token = np.zeros(lanes, np.int64)
-        self._token = np.zeros(lanes, np.int64)
-        self._pauses = np.zeros((lanes, heads), np.float32)
+        self._token = np.zeros(rows, np.int64)
+        self._pauses = np.zeros((rows, heads), np.float32)
         self._last_token[:] = config["text_card"]
         start = np.full((1, config["n_q"]), config["card"], np.int64)
         self._start_token = int(self.step(start, np.zeros(1, np.intp))[0][0])
-        self.rings.start_from(self.rings.news(1)[:, :, 0])
+        self.rings.start_from(lane=0)
 
     def reset(self, lanes: Sequence[int]) -> None:
         """Bring `lanes` to where the priming step leaves them."""
@@ -53,14 +57,15 @@ class LmStep:
         Both are valid until the next call.
         """
         count, program = len(lanes), self._program
+        rows = count + count % 2
         self._codes[:count] = codes
         np.take(self._last_token, lanes, 0, self._text[:count, 0])
-        program.bind("codes", self._codes[:count])
-        program.bind("text", self._text[:count])
-        program.bind("token", self._token[:count])
+        program.bind("codes", self._codes[:rows])
+        program.bind("text", self._text[:rows])
+        program.bind("token", self._token[:rows])
         if self._pauses.shape[1]:
-            program.bind("pauses", self._pauses[:count])
-        self.rings.bind(program, lanes)
+            program.bind("pauses", self._pauses[:rows])
+        self.rings.bind(program, lanes, rows)
         program.run()
         self._last_token[lanes] = self._token[:count]
         self.rings.advance(lanes)

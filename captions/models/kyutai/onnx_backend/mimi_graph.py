@@ -29,7 +29,6 @@ from captions.types import FRAME_SAMPLES
 __all__ = ["attention_shape", "mimi_graph"]
 
 NORM_EPSILON = 1e-5
-BLOCK = 50
 
 
 def attention_shape(config: Mapping[str, Any], lanes: int) -> Shape:
@@ -43,7 +42,6 @@ def attention_shape(config: Mapping[str, Any], lanes: int) -> Shape:
         context=transformer["context"],
         places=places_of(config),
         max_period=transformer["max_period"] if transformer["positional_embedding"] == "rope" else None,
-        block=BLOCK,
     )
 
 
@@ -51,7 +49,7 @@ def mimi_graph(config: Mapping[str, Any], tensors: Tensors, codebooks: int, shap
     """The encoder over the converted `tensors`.
 
     In: `pcm` [A, 1920], `state` [A, S] of the convolutions and `fresh` [A, 1, 1], whether it is a lane's first frame;
-    besides what `Attention` wants. Out: `codes` [A, K], `next state` and `news`.
+    besides what `Attention` wants. Out: `codes` [A, K] and `next state`.
     """
     graph = Graph(tensors)
     pcm = graph.input("pcm", np.float32, ["rows", FRAME_SAMPLES])
@@ -74,9 +72,9 @@ def mimi_graph(config: Mapping[str, Any], tensors: Tensors, codebooks: int, shap
         values = convolve(values, fresh)
     latent = graph.reshape(values, -1, dim)
     codes = [code for part in parts_of(codebooks) for code in _nearest(graph, latent, *part)]
-    graph.output("codes", graph.concat(codes, 1), np.int64, ["rows", codebooks])
+    by_codebook = graph.reshape(graph.concat(codes, 0), codebooks, -1)
+    graph.output("codes", graph.transpose(by_codebook, 1, 0), np.int64, ["rows", codebooks])
     graph.output("next state", convolve.next_state(), np.float32, ["rows", state_size(config)])
-    attention.finish()
     return graph.model()
 
 
@@ -145,7 +143,7 @@ def _transformer(graph: Graph, config: Mapping[str, Any], attention: Attention, 
 
 
 def _nearest(graph: Graph, latent: str, part: str, first: int, count: int) -> list[str]:
-    """The codes [A, 1] of each codebook of a part: the nearest point, and of what is left the nearest, and so on.
+    """The codes [A] of each codebook of a part: the nearest point, and of what is left the nearest, and so on.
 
     The nearest has the smallest |e|^2 / 2 - x e.
     """
@@ -154,7 +152,7 @@ def _nearest(graph: Graph, latent: str, part: str, first: int, count: int) -> li
     for number in range(first, first + count):
         points = graph.weight(f"mimi.points.{number}")
         near = graph.op("Gemm", rest, points, graph.weight(f"mimi.norms.{number}"), alpha=-1.0, transB=1)
-        codes.append(graph.op("ArgMin", near, axis=1, keepdims=1))
+        codes.append(graph.op("ArgMin", near, axis=1, keepdims=0))
         if number + 1 < first + count:
-            rest = graph.op("Sub", rest, graph.reshape(graph.gather(points, codes[-1]), 0, -1))
+            rest = graph.op("Sub", rest, graph.gather(points, codes[-1]))
     return codes

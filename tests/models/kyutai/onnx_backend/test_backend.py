@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from bench.kyutai.shapes import LM_SMALL, MIMI_SMALL, write_random_checkpoint
 from captions.models.kyutai.checkpoint import Checkpoint
@@ -86,6 +87,21 @@ def test_rounded_weights_say_the_same_of_a_lane_whatever_else_is_in_the_batch(we
     in_company = say(backend, 1, frames, loud)
     assert [row[0] for row in in_company] == [row[0] for row in alone]
     assert np.abs(np.array(in_company) - np.array(alone)).max() < 1e-4
+
+
+@pytest.mark.parametrize("weights", ["int8", "int4"])
+@pytest.mark.parametrize("company", [[0], [0, 2], [2, 3], [0, 2, 3, 4]])
+def test_of_the_same_codes_the_language_model_says_the_same_to_the_last_bit(weights: str, company: list[int]) -> None:
+    checkpoint = Checkpoint.find(str(DIGITS))
+    lm = OnnxBackend(checkpoint, 5, convert(checkpoint, weights), weights, threads=1).lm
+    random = np.random.default_rng(1)
+    codes = random.integers(checkpoint.config["card"], size=(60, 5, checkpoint.config["n_q"]))
+
+    def say(lanes: list[int]) -> list[NDArray[np.float32]]:
+        lm.reset(range(5))
+        return [lm.step(of_frame[lanes], np.array(lanes))[1][lanes.index(1)].copy() for of_frame in codes]
+
+    assert np.array_equal(say([1]), say(sorted([1, *company])))
 
 
 @pytest.mark.parametrize(("weights", "off"), [("int8", 0.02), ("int4", 0.2)])

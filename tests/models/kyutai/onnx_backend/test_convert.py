@@ -143,10 +143,15 @@ def test_an_unknown_precision(folder: Path) -> None:
         convert(find(folder), "int3")
 
 
-def test_eight_bits_are_off_by_half_a_step_at_most(folder: Path) -> None:
+@pytest.mark.parametrize(("weights", "most"), [("int8", 0.5001), ("int4", 1.0001)])
+def test_a_rounded_weight_is_off_by_so_many_steps_at_most(folder: Path, weights: str, most: float) -> None:
+    """Of 4 bits, a value opposite the farthest may have no step of its own."""
     name = "transformer.layers.0.gating.linear_in.weight"
     full = load_file(folder / "model.safetensors")[name].float().numpy()
-    tensors = Tensors(convert(find(folder), "int8"))
-    scale = tensors.float32(f"lm.{name}.scale")
-    back = tensors.float32(f"lm.{name}").T * scale[:, None]
-    assert (np.abs(back - full).max(1) <= scale * 0.5001).all()
+    tensors = Tensors(convert(find(folder), weights))
+    scale, steps = tensors.float32(f"lm.{name}.scale"), np.asarray(tensors[f"lm.{name}"])
+    if weights == "int4":
+        steps = np.stack([steps & 15, steps >> 4], -1).reshape(len(full), -1)
+    zero = {"int8": 128, "int4": 8}[weights]
+    back = (steps.reshape(*scale.shape, -1).astype(np.float32) - zero) * scale[:, :, None]
+    assert (np.abs(back.reshape(len(full), -1)[:, : full.shape[1]] - full).max(1) <= np.abs(scale).max(1) * most).all()
