@@ -35,14 +35,12 @@ class Fronts:
     def pids(self, part: str) -> list[int]:
         return [pid for kind, pid in self.started if kind == part]
 
-    def signal(self, part: str, number: signal.Signals) -> None:
-        """To the first process of a part, whichever signal."""
-        os.kill(self.pids(part)[0], number)
-
-    async def until_started(self, part: str, times: int) -> None:
-        """Until so many processes of a part were started, those that died counted too."""
+    async def replaces(self, part: str, number: signal.Signals) -> None:
+        """Send a signal to the newest process of a part, and wait until another was started in its place."""
+        before = self.pids(part)
+        os.kill(before[-1], number)
         async with asyncio.timeout(PATIENCE_S):
-            while len(self.pids(part)) < times:
+            while len(self.pids(part)) == len(before):
                 self._changed.clear()
                 await self._changed.wait()
 

@@ -11,16 +11,28 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+import pytest_asyncio
 
 from captions.client import Client, ConnectError, watch
 from captions.doors.native.messages import Error, GapNotice, Segment
 from captions.types import FRAME_S, SAMPLE_RATE, Pcm
-from tests.server.fronts import LANES, serving_by
+from tests.server.fronts import LANES, Fronts, serving_by
 from tests.server.harness import PATIENCE_S, pcm_f32le
 from tests.speech import saying
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 TALKERS = 20
 PLUGIN = 24
+BY_CHANCE = 14
+"""Connections of which each of two fronts has one, but once in eight thousand times."""
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def served() -> AsyncIterator[Fronts]:
+    """One server of two fronts for nearly all tests: starting it takes longer than what most of them do with it."""
+    async with serving_by(2) as server:
+        yield server
 
 
 def speech_of(number: int) -> list[Pcm]:
@@ -128,15 +140,14 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hangs"])
-async def test_a_model_that_dies_closes_no_socket_and_captions_go_on(how: signal.Signals) -> None:
-    async with serving_by(2) as served, AsyncExitStack() as meeting:
+async def test_a_model_that_dies_closes_no_socket_and_captions_go_on(served: Fronts, how: signal.Signals) -> None:
+    async with AsyncExitStack() as meeting:
         talkers = [await meeting.enter_async_context(plugin_talking(served.url))]
         for first in range(0, TALKERS, 5):
             talkers += await meeting.enter_async_context(talking(served.url, *range(first, first + 5)))
         assert len(talkers) <= LANES
         await until(lambda: all(len(talker.words) >= 2 for talker in talkers))
-        served.signal("model", how)
-        await served.until_started("model", 2)
+        await served.replaces("model", how)
         said = [len(talker.words) for talker in talkers]
         await until(lambda: all(len(t.words) >= before + 4 for t, before in zip(talkers, said, strict=True)))
         for talker in talkers:
@@ -145,39 +156,38 @@ async def test_a_model_that_dies_closes_no_socket_and_captions_go_on(how: signal
         assert all(talker.gaps for talker in talkers[1:])
 
 
-async def test_a_front_that_dies_takes_only_its_own_connections_and_is_replaced() -> None:
-    async with serving_by(2) as served, AsyncExitStack() as meeting:
+async def test_a_front_that_dies_takes_only_its_own_connections_and_is_replaced(served: Fronts) -> None:
+    async with AsyncExitStack() as meeting:
         talkers: list[Talker] = []
-        for number in range(8):
+        for number in range(BY_CHANCE):
             talkers += await meeting.enter_async_context(talking(served.url, number))
         await until(lambda: all(talker.words for talker in talkers))
-        served.signal("front", signal.SIGKILL)
-        await served.until_started("front", 3)
+        await served.replaces("front", signal.SIGKILL)
         await until(lambda: any(talker.closed for talker in talkers))
         others = [talker for talker in talkers if not talker.closed]
         said = [len(talker.words) for talker in others]
         await until(lambda: all(len(t.words) >= before + 2 for t, before in zip(others, said, strict=True)))
         assert 0 < len(others) < len(talkers)
-        for number in range(10, 18):
+        for number in range(BY_CHANCE, BY_CHANCE + 8):
             talkers += await meeting.enter_async_context(talking(served.url, number))
         await until(lambda: all(talker.words for talker in talkers))
         assert all(set(talker.words) <= words_of(talker.number) for talker in talkers)
 
 
-async def test_a_server_told_to_stop_says_what_it_heard_and_ends_well() -> None:
-    async with serving_by(2) as served:
-        async with talking(served.url, 3) as (talker,), watch(served.url, "daily"):
-            await until(lambda: len(talker.words) >= 2)
-            served.process.terminate()
-            await until(lambda: talker.closed)
-        assert await served.process.wait() == 0
+async def test_a_server_told_to_stop_says_what_it_heard_and_ends_well(served: Fronts) -> None:
+    """The last test of the server that those above have together."""
+    async with talking(served.url, 3) as (talker,), watch(served.url, "daily"):
+        await until(lambda: len(talker.words) >= 2)
+        served.process.terminate()
+        await until(lambda: talker.closed)
+    assert await served.process.wait() == 0
 
 
 async def test_no_front_outlives_the_supervisor() -> None:
-    async with serving_by(1) as served:
-        async with talking(served.url, 3) as (talker,):
+    async with serving_by(1) as alone:
+        async with talking(alone.url, 3) as (talker,):
             await until(lambda: len(talker.words) >= 2)
-            served.process.kill()
+            alone.process.kill()
             await until(lambda: talker.closed)
         with pytest.raises(ConnectionRefusedError):
-            await asyncio.open_connection("127.0.0.1", int(served.url.rpartition(":")[2]))
+            await asyncio.open_connection("127.0.0.1", int(alone.url.rpartition(":")[2]))
