@@ -1,4 +1,8 @@
-"""`bench kyutai`: what a step of Kyutai's model costs, ours and moshi's own loop side by side on the same weights."""
+"""`bench kyutai`: Kyutai's model, ours and moshi's own loop side by side on the same weights.
+
+What a step costs (small, shape), whether both say the same (exact by PyTorch, exact-cpu by onnxruntime), and what
+rounded weights change at the 1B's shape (rounding).
+"""
 
 from __future__ import annotations
 
@@ -15,9 +19,9 @@ __all__ = ["add_to"]
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("kyutai", description=__doc__)
-    parser.add_argument("what", choices=["small", "shape", "exact"])
-    parser.add_argument("--lanes", type=int, nargs="+", help="default: 32 small, 1 4 8 shape, 8 exact")
-    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("what", choices=["small", "shape", "exact", "exact-cpu", "rounding"])
+    parser.add_argument("--lanes", type=int, nargs="+", help="default: 32 small, 1 4 8 shape, 8 exact, 2 exact-cpu")
+    parser.add_argument("--steps", type=int, default=30, help="or places of a rounding (default: 30)")
     parser.add_argument("--model", type=Path, help="a checkpoint's folder, or where to keep the random one")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--profile", action="store_true")
@@ -28,15 +32,20 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 def run(arguments: argparse.Namespace) -> int:
     import torch
 
-    from bench.kyutai import shapes, step
+    from bench.kyutai import exactness, shapes, step
 
     torch.set_num_threads(arguments.threads)
     lm, mimi = (shapes.LM_SMALL, shapes.MIMI_SMALL) if arguments.what == "small" else (shapes.LM_1B, shapes.MIMI_1B)
-    lanes = arguments.lanes or {"small": [32], "shape": [1, 4, 8], "exact": [8]}[arguments.what]
+    lanes = (
+        arguments.lanes
+        or {"small": [32], "shape": [1, 4, 8], "exact": [8], "exact-cpu": [2], "rounding": [1]}[arguments.what]
+    )
     measure: dict[str, Callable[[Path, int], step.Figures]] = {
         "small": lambda folder, count: step.small(folder, count, arguments.steps),
         "shape": lambda folder, count: step.shape(folder, count, arguments.steps, arguments.profile),
         "exact": lambda folder, count: step.exact(folder, count, arguments.steps),
+        "exact-cpu": lambda folder, count: exactness.exact_on_cpu(folder, count, arguments.steps),
+        "rounding": lambda folder, _: {"stacks": list(exactness.rounding(folder, arguments.steps))},
     }
     with _random_checkpoint(arguments.model, lm, mimi) as folder:
         results = [measure[arguments.what](folder, count) for count in lanes]

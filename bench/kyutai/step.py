@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from moshi.models import LMGen
 from moshi.utils.compile import no_compile
+from numpy.typing import NDArray
 from torch.profiler import ProfilerActivity, profile
 
 from captions.models.kyutai.checkpoint import Checkpoint
@@ -29,7 +30,7 @@ from captions.models.kyutai.torch_backend.weights import Weights
 from captions.models.model import Batch
 from captions.types import FRAME_SAMPLES, Pcm
 
-__all__ = ["Figures", "exact", "shape", "small"]
+__all__ = ["Figures", "Moshis", "exact", "line", "noise", "shape", "small"]
 
 Figures = dict[str, Any]
 WARM_STEPS = 3
@@ -60,7 +61,10 @@ class Ours:
 
 
 class Moshis:
-    """moshi's own streaming loop over `lanes` rows, which all start together; its parts timed."""
+    """moshi's own streaming loop over `lanes` rows, which all start together; its parts timed.
+
+    `codes` [B, K] and `pauses` [B, heads] are those of the last step.
+    """
 
     def __init__(self, folder: Path, lanes: int, dtype: str) -> None:
         checkpoint = Checkpoint.find(str(folder))
@@ -82,7 +86,9 @@ class Moshis:
             if self._fresh:
                 self.generator.step(codes)
                 self._fresh = False
-            said, _ = self._say(codes)
+            said, heads = self._say(codes)
+        self.codes: NDArray[np.int64] = codes[:, :, 0].numpy()
+        self.pauses: NDArray[np.float32] = torch.stack([head[:, 0, 0] for head in heads], 1).float().numpy()
         tokens: list[int] = said[:, 0, 0].tolist()
         return tokens
 
@@ -123,7 +129,7 @@ class Times:
 def small(folder: Path, lanes: int, steps: int) -> Figures:
     """`lanes` streams in one batch against moshi's single-stream loop run `lanes` times; four of its steps to each."""
     ours, moshis = Ours(folder, lanes, "float32"), Moshis(folder, 1, "float32")
-    for frames in _noise(steps, lanes):
+    for frames in noise(steps, lanes):
         ours.step(frames)
         for lane in range(4):
             moshis.step(frames[lane : lane + 1])
@@ -133,7 +139,7 @@ def small(folder: Path, lanes: int, steps: int) -> Figures:
     for unit in ("ms", "cpu_ms"):
         faster = lanes * figures[f"moshi_single_step_{unit}"] / figures[f"ours_step_{unit}"]
         figures[f"times_faster_{unit}"] = faster
-    print(_line(f"small B={lanes}", figures), flush=True)
+    print(line(f"small B={lanes}", figures), flush=True)
     return figures
 
 
@@ -148,7 +154,7 @@ def shape(folder: Path, lanes: int, steps: int, profiled: bool) -> Figures:
         ours.times.forget()
         if name == "full":
             ours.backend.fill_context()
-        for frames in _noise(steps, lanes):
+        for frames in noise(steps, lanes):
             ours.step(frames)
             moshis.step(frames)
         figures |= ours.times.figures(f"ours_{name}", "mimi", "lm")
@@ -156,21 +162,22 @@ def shape(folder: Path, lanes: int, steps: int, profiled: bool) -> Figures:
     figures |= moshis.times.figures("moshi", "mimi", "lm")
     if profiled:
         figures |= {"ours_profile": _profile(ours.step, lanes), "moshi_profile": _profile(moshis.step, lanes)}
-    print(_line(f"1B shape B={lanes}", figures), flush=True)
+    print(line(f"1B shape B={lanes}", figures), flush=True)
     return figures
 
 
 def exact(folder: Path, lanes: int, steps: int) -> Figures:
     """Tokens of ours and of moshi's batched loop at the 1B's shape, in float32."""
     ours, moshis = Ours(folder, lanes, "float32"), Moshis(folder, lanes, "float32")
-    pairs = [(ours.step(frames), moshis.step(frames)) for frames in _noise(steps, lanes)]
+    pairs = [(ours.step(frames), moshis.step(frames)) for frames in noise(steps, lanes)]
     equal = sum(mine == theirs for step in pairs for mine, theirs in zip(*step, strict=True))
     figures = {"lanes": lanes, "tokens": lanes * steps, "equal": equal}
-    print(_line(f"1B shape float32 B={lanes}", figures))
+    print(line(f"1B shape float32 B={lanes}", figures))
     return figures
 
 
-def _noise(steps: int, lanes: int) -> Iterator[Pcm]:
+def noise(steps: int, lanes: int) -> Iterator[Pcm]:
+    """Frames [lanes, 1920] for each step, the same at each call."""
     random = np.random.default_rng(1)
     for _ in range(steps):
         yield random.normal(scale=0.1, size=(lanes, FRAME_SAMPLES)).astype(np.float32)
@@ -179,7 +186,7 @@ def _noise(steps: int, lanes: int) -> Iterator[Pcm]:
 def _profile(step: Callable[[Pcm], object], lanes: int) -> dict[str, float]:
     """The operations that take most of three steps, in percent of their time."""
     with profile(activities=[ProfilerActivity.CPU]) as profiler:
-        for frames in _noise(3, lanes):
+        for frames in noise(3, lanes):
             step(frames)
     events = sorted(profiler.key_averages(), key=lambda event: -event.self_cpu_time_total)
     total = sum(event.self_cpu_time_total for event in events)
@@ -191,6 +198,9 @@ def _resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
-def _line(name: str, figures: Figures) -> str:
-    shown = (f"{key}={value:.1f}" if isinstance(value, float) else f"{key}={value}" for key, value in figures.items())
+def line(name: str, figures: Figures, digits: int = 1) -> str:
+    """One line to print."""
+    shown = (
+        f"{key}={value:.{digits}f}" if isinstance(value, float) else f"{key}={value}" for key, value in figures.items()
+    )
     return " ".join([name, *shown])
