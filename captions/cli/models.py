@@ -74,10 +74,13 @@ def _convert(arguments: argparse.Namespace) -> int:
 
 
 def _list(_: argparse.Namespace) -> int:
-    from captions.models.kyutai.onnx_backend.conversions import conversions
+    from captions.models.kyutai.onnx_backend.conversions import conversions, everything
 
     for found in conversions():
         print(f"{found.size / MIB:6.0f} MiB  {found.weights:8s} {' '.join(found.languages):8s} {found.source}")
+    folder, size = everything()
+    if size:
+        print(f"{size / MIB:6.0f} MiB  in all in {folder}, where each may be deleted")
     return 0
 
 

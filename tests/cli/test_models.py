@@ -28,10 +28,13 @@ def test_what_is_converted_is_listed_with_its_size_and_languages(
     assert main(["models", "convert", str(DIGITS), "--weights", "int8"]) == 0
     path = Path(capsys.readouterr().out.strip())
     assert path.parent == tmp_path / "cache" / "captions" / "models"
-    (path.parent / "other.safetensors").write_bytes(b"of somebody else")
+    (path.parent / "other.safetensors").write_bytes(b"of somebody else" * (1 << 16))
     assert main(["models", "list"]) == 0
     size = path.stat().st_size / (1 << 20)
-    assert capsys.readouterr().out.split() == [f"{size:.0f}", "MiB", "int8", "en", str(DIGITS.resolve())]
+    listed, total = capsys.readouterr().out.splitlines()
+    assert listed.split() == [f"{size:.0f}", "MiB", "int8", "en", str(DIGITS.resolve())]
+    assert total.split()[:2] == [f"{size + 1:.0f}", "MiB"]
+    assert str(path.parent) in total
 
 
 def test_a_check_reads_a_recording_twice(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

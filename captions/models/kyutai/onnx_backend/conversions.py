@@ -8,7 +8,7 @@ from pathlib import Path
 from captions.models.kyutai.onnx_backend.convert import FORMAT, SUFFIX, cache_folder
 from captions.models.kyutai.onnx_backend.tensors import Tensors
 
-__all__ = ["Conversion", "conversions"]
+__all__ = ["Conversion", "conversions", "everything"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +35,9 @@ def conversions() -> list[Conversion]:
             size = path.stat().st_size
             found.append((path.stat().st_mtime, Conversion(path, said["source"], said["weights"], languages, size)))
     return [conversion for _, conversion in sorted(found, key=lambda pair: -pair[0])]
+
+
+def everything() -> tuple[Path, int]:
+    """The folder, and the bytes of all that lies in it, also of what another version wrote or did not finish."""
+    folder = cache_folder()
+    return folder, sum(path.stat().st_size for path in folder.glob("*") if path.is_file())

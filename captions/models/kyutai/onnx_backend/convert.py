@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,6 +88,8 @@ def converted_path(checkpoint: Checkpoint, weights: str) -> Path:
 def convert(checkpoint: Checkpoint, weights: str, progress: Progress | None = None) -> Path:
     """Convert `checkpoint` to `weights` ("float32", "int8", "int4"), unless that has been done, and return the file.
 
+    What the same source was converted to before it changed, or by another version, is deleted.
+
     Raises:
         ModelError: a file that does not fit the config, or no room for the new one.
     """
@@ -125,6 +127,18 @@ def convert(checkpoint: Checkpoint, weights: str, progress: Progress | None = No
                 file.truncate(0)
                 raise
             part.replace(path)
+        _forget_older(path, metadata)
     except OSError as error:
         raise ModelError(f"{path.parent} cannot take the converted weights: {error.strerror}") from None
     return path
+
+
+def _forget_older(path: Path, metadata: Mapping[str, str]) -> None:
+    """Delete the conversions that `path` is instead of. Whoever still runs one has it open, and keeps it."""
+    for other in path.parent.glob(f"*{SUFFIX}"):
+        try:
+            said = Tensors(other).metadata
+        except (OSError, ValueError, KeyError):
+            continue
+        if other != path and all(said.get(name) == metadata[name] for name in ("source", "weights")):
+            other.unlink(missing_ok=True)

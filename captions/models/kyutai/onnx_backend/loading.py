@@ -8,7 +8,7 @@ import os
 from captions.models.kyutai.checkpoint import Checkpoint
 from captions.models.kyutai.files import wrong_files
 from captions.models.kyutai.onnx_backend.backend import OnnxBackend
-from captions.models.kyutai.onnx_backend.convert import convert, converted_path
+from captions.models.kyutai.onnx_backend.convert import Progress, convert, converted_path
 
 __all__ = ["AUTO", "load_backend", "weights_of"]
 
@@ -33,12 +33,28 @@ def load_backend(checkpoint: Checkpoint, lanes: int, asked: str = AUTO) -> OnnxB
         ModelError: files that do not fit the checkpoint's config, no such kind of weights, or no room for them.
     """
     weights = weights_of(checkpoint, asked)
+    tell = None
     if not _is_small(checkpoint) and not converted_path(checkpoint, weights).is_file():
         log.info("converting the model, once", extra={"model": checkpoint.name, "weights": weights})
-    converted = convert(checkpoint, weights)
+        tell = _log_tenths()
+    converted = convert(checkpoint, weights, tell)
     threads = 1 if _is_small(checkpoint) else os.cpu_count() or 1
     with wrong_files(converted.name):
         return OnnxBackend(checkpoint, lanes, converted, weights, threads)
+
+
+def _log_tenths() -> Progress:
+    """Logs each tenth that is done: who starts a server for the first time must see that it is at work."""
+    logged = 0
+
+    def tell(done: int, total: int) -> None:
+        nonlocal logged
+        tenths = 10 * done // total
+        if tenths > logged:
+            logged = tenths
+            log.info("converting", extra={"percent": 10 * tenths})
+
+    return tell
 
 
 def _is_small(checkpoint: Checkpoint) -> bool:

@@ -17,6 +17,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from captions.models.kyutai.checkpoint import Checkpoint
+from captions.models.kyutai.onnx_backend import loading
 from captions.models.kyutai.onnx_backend.convert import cache_folder, convert, converted_path
 from captions.models.kyutai.onnx_backend.tensors import Tensors
 from captions.models.model import ModelError
@@ -69,6 +70,28 @@ def test_other_weights_settings_or_precision_are_another_conversion(
     save_file(weights, folder / "model.safetensors")
     names.add(converted_path(find(folder), "int8"))
     assert len(names) == 5
+
+
+def test_a_newer_conversion_of_the_same_source_is_instead_of_the_older(
+    folder: Path, small_checkpoint: Path, configure: Callable[..., None], own_cache: Path
+) -> None:
+    _, other_weights, others = convert(find(folder), "int8"), convert(find(folder), "int4"), own_cache / "x.safetensors"
+    others.write_bytes(b"of somebody else")
+    configure(max_period=5_000.0)
+    newer, of_a_copy = convert(find(folder), "int8"), convert(find(small_checkpoint), "int8")
+    assert set(own_cache.glob("*")) == {other_weights, others, newer, of_a_copy}
+
+
+def test_the_first_start_says_how_far_it_is(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(loading, "SMALL_BYTES", 0)
+    caplog.set_level("INFO")
+    for _ in range(2):
+        loading.load_backend(find(folder), 1, "int8").close()
+    percent = [record.__dict__["percent"] for record in caplog.records if record.message == "converting"]
+    assert percent == sorted(set(percent))
+    assert percent[-1] == 100
 
 
 def test_a_conversion_that_is_killed_leaves_nothing_that_is_used(folder: Path, own_cache: Path) -> None:
