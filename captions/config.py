@@ -175,7 +175,8 @@ class LimitsConfig(_Section, frozen=True):
     """What one connection, and all of them, may take.
 
     `pending_audio_s`: how much of a track's audio may wait, for the listener and for the model each, and how far a live
-    track may be ahead of its time; `pending_bytes`: of all tracks together, past it a second each.
+    track may be ahead of its time; `pending_bytes`: of all tracks together, half of it of files wherever it waits, past
+    it a second each.
     `outbox_messages`, `outbox_bytes`: what may wait for a slow reader before it is dropped, and what is kept of a
     session for a client that comes back; `waiting_bytes`: of all of them together. `answer_bytes`: of plain HTTP
     answers that wait to be read. `resume_s`: how long a session waits for a client that lost its connection.

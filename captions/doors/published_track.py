@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from typing import Protocol
+
+from msgspec import structs
 
 from captions.doors.back_pressure import BackPressure
 from captions.doors.captioner import Captioner, TrackError, TrackNews
@@ -91,11 +94,13 @@ class PublishedTrack:
         self._engine = service.engine
         source = None if owner is None else id(owner)
         self._number = self._engine.open(room or name, codec, self, drops=live, source=source)
+        self._most_bytes = codec.second_bytes or sys.maxsize
         self._most_ahead_s = service.limits.pending_audio_s
         self._lead = Lead()
         self._missed_samples = 0
         self._pressure = BackPressure(
-            lambda: samples_in(HICCUP_S if self._engine.has_its_fill else self._most_ahead_s),
+            service.waiting_audio,
+            self._most_waiting,
             hold=lambda: self._engine.tell(SenderHeld(self._number)),
             release=lambda: self._engine.tell(SenderReleased(self._number)),
         )
@@ -114,6 +119,8 @@ class PublishedTrack:
         """The next packet as it came; passed over while the track is muted or ending. False: it comes far too fast."""
         if self._muted or self._ending:
             return True
+        if len(packet.data) > self._most_bytes and packet.seq is None:
+            return False not in [self.hear(piece) for piece in self._pieces_of(packet)]
         samples = self._codec.samples_in(packet.data)
         size = weight(samples, len(packet.data))
         too_fast = self._live and self._is_too_fast(packet)
@@ -170,9 +177,10 @@ class PublishedTrack:
 
     def said(self, events: Sequence[TrackEvent]) -> None:
         flushed = self._captioner.said(events)
-        for event in events:
-            if isinstance(event, Progress):
-                self._pressure.dealt(event.to)
+        if not self._live:
+            for event in events:
+                if isinstance(event, Progress):
+                    self._pressure.dealt(event.to)
         if self._beside is not None:
             self._beside.said(events)
         for flush_id in flushed:
@@ -180,6 +188,22 @@ class PublishedTrack:
                 self._close()
             elif self._owner is not None:
                 self._owner.flushed(self, flush_id)
+
+    def _pieces_of(self, packet: Packet) -> Iterator[Packet]:
+        """PCM of many seconds in pieces of one: what hears keeps the last of each track, and drops whole ones."""
+        for second, at in enumerate(range(0, len(packet.data), self._most_bytes)):
+            ticks = second * self._codec.sample_rate
+            yield structs.replace(
+                packet,
+                data=packet.data[at : at + self._most_bytes],
+                timestamp=None if packet.timestamp is None else (packet.timestamp + ticks) & 0xFFFF_FFFF,
+                captured_at=None if packet.captured_at is None else packet.captured_at + second,
+            )
+
+    def _most_waiting(self) -> int:
+        """What may wait of a track that drops nothing, in samples."""
+        has_fill = self._engine.has_its_fill or self._service.waiting_audio.is_full
+        return samples_in(HICCUP_S if has_fill else self._most_ahead_s)
 
     def _is_too_fast(self, packet: Packet) -> bool:
         """Whether the track is further ahead of its time than a network that stood still explains."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from captions.config import LimitsConfig
+from captions.doors.back_pressure import WaitingAudio
 from captions.doors.shared_bytes import SharedBytes
 from captions.doors.slots import Slots
 from captions.engine.engine import Engine
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from captions.doors.native.session import Session
 
 __all__ = ["HangUp", "Line", "Service", "Write"]
+
+_FILES_SHARE = 2
+"""Half of the audio that may wait may be that of files, wherever it waits."""
+_SAMPLE_BYTES = 4
 
 Write: TypeAlias = Callable[[bytes | str], None]
 """Where a connection's payloads go; never waits."""
@@ -37,9 +42,9 @@ class Line:
 class Service:
     """The engine, the rooms and the limits. `draining`: no new track is taken. `sessions`: the native ones, by id.
 
-    `clock` is monotonic, `wall_clock` in seconds since 1970. `waiting`: what is kept for clients that have not read it.
-    `slots`: who has how many tracks. `elsewhere`: another node's address that takes tracks, to send a client to;
-    `others`: some of them, the emptiest first.
+    `clock` is monotonic, `wall_clock` in seconds since 1970. `waiting`: what is kept for clients that have not read it;
+    `waiting_audio`: what waits of files. `slots`: who has how many tracks. `elsewhere`: another node's address that
+    takes tracks, to send a client to; `others`: some of them, the emptiest first.
     """
 
     engine: Engine
@@ -54,8 +59,10 @@ class Service:
     others: Callable[[], list[str]] = list
     sessions: dict[str, Session] = field(default_factory=dict)
     waiting: SharedBytes = field(init=False)
+    waiting_audio: WaitingAudio = field(init=False)
     slots: Slots = field(init=False)
 
     def __post_init__(self) -> None:
         self.waiting = SharedBytes(self.limits.waiting_bytes)
+        self.waiting_audio = WaitingAudio(self.limits.pending_bytes // _FILES_SHARE // _SAMPLE_BYTES)
         self.slots = Slots(self.limits.tracks, lambda: self.engine.tracks)

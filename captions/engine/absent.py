@@ -18,7 +18,6 @@ class AbsentEngine(Engine):
     failure = None
     lanes_share = 0.0
     tracks = 0
-    tracks_opened = 0
 
     def __init__(self) -> None:
         """There is nothing to make."""

@@ -124,7 +124,7 @@ class Engine:
         self._runner = make_runner(self._on_results, lambda: self._post(self._warm.set))
         self._metrics = metrics
         self._sinks: dict[int, TrackSink] = {}
-        self._first_track = self._next_track = first_track
+        self._next_track = first_track
         self._lanes_share = 0.0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -231,11 +231,6 @@ class Engine:
     @property
     def tracks(self) -> int:
         return len(self._sinks)
-
-    @property
-    def tracks_opened(self) -> int:
-        """So far, those that are closed too."""
-        return self._next_track - self._first_track
 
     def census(self) -> EngineCensus:
         """What is held now; another thread's count may lag a turn behind."""

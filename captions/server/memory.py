@@ -1,35 +1,82 @@
-"""Memory that a rush of tracks has left behind, given back to the system."""
+"""Memory that was freed and is still the process's, given back to the system."""
 
 from __future__ import annotations
 
 import ctypes
+import os
 from contextlib import suppress
 
-__all__ = ["Ebb", "give_memory_back"]
+__all__ = ["Ebb", "Freed", "give_memory_back", "idle_bytes"]
 
-_MUCH = 100
+_MUCH_BYTES = 16 << 20
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 class Ebb:
-    """Tell it now and then how many tracks are open and how many have been: it knows when a rush of them is over."""
+    """Tell it now and then how much memory is idle: it knows when giving it back is worth the time."""
 
     def __init__(self) -> None:
-        self._high = 0
-        self._opened = 0
+        self._rest: int | None = None
 
-    def is_over(self, tracks: int, opened: int) -> bool:
-        """Whether many fewer are open than since this last said so, or none after there were some."""
-        self._high = max(self._high, tracks)
-        over = self._high - tracks >= _MUCH or (not tracks and (self._high > 0 or opened > self._opened))
-        if over:
-            self._high, self._opened = tracks, opened
-        return over
+    def is_over(self, idle: int) -> bool:
+        """Whether much more is idle than after it was last given back, or than there ever was."""
+        self._rest = idle if self._rest is None else min(self._rest, idle)
+        return idle - self._rest > _MUCH_BYTES
+
+    def given_back(self, idle: int) -> None:
+        """So much is idle in spite of it: what stays is not tried for again."""
+        self._rest = idle
+
+
+class Freed:
+    """`look` now and then. Some milliseconds where there is much to give back, so not on the event loop."""
+
+    def __init__(self) -> None:
+        self._ebb = Ebb()
+
+    def look(self) -> None:
+        if self._ebb.is_over(idle_bytes()):
+            give_memory_back()
+            self._ebb.given_back(idle_bytes())
+
+
+class _Mallinfo2(ctypes.Structure):
+    """mallinfo(3)."""
+
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in (
+            "arena",
+            "ordblks",
+            "smblks",
+            "hblks",
+            "hblkhd",
+            "usmblks",
+            "fsmblks",
+            "uordblks",
+            "fordblks",
+            "keepcost",
+        )
+    ]
+
+
+def idle_bytes() -> int:
+    """Resident memory of no file in which is nothing of malloc's: what was freed, stacks, Python's small objects.
+
+    0 where the C library cannot be asked: only glibc keeps so much that it matters.
+    """
+    try:
+        mallinfo2 = ctypes.CDLL(None).mallinfo2
+    except AttributeError:
+        return 0
+    mallinfo2.restype = _Mallinfo2
+    with open("/proc/self/statm", encoding="ascii") as statm:
+        _, resident, shared, *_ = map(int, statm.read().split())
+    info = mallinfo2()
+    return (resident - shared) * _PAGE_BYTES - int(info.uordblks) - int(info.hblkhd)
 
 
 def give_memory_back() -> None:
-    """Let go of what was freed: glibc keeps the holes between what lives, for ever (malloc_trim(3)).
-
-    Some milliseconds, without the GIL, so not on the event loop. Other C libraries have no such call and need none.
-    """
+    """Let go of what was freed: glibc keeps the holes between what lives, for ever (malloc_trim(3))."""
     with suppress(AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

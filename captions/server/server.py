@@ -41,7 +41,7 @@ from captions.server.connections import Connections
 from captions.server.doorstep import Doorstep
 from captions.server.fullness import Fullness
 from captions.server.http_orders import HttpOrders
-from captions.server.memory import Ebb, give_memory_back
+from captions.server.memory import Freed
 from captions.server.pages import Page, text
 from captions.server.rtp_port import RtpPort
 from captions.server.tls import Certificate
@@ -354,12 +354,11 @@ class Server:
         return None
 
     async def _keep_house(self) -> None:
-        ebb = Ebb()
+        freed = Freed()
         while True:
             await asyncio.sleep(_HOUSEKEEPING_S)
             self.rooms.forget_idle(self._clock())
-            if ebb.is_over(self._engine.tracks, self._engine.tracks_opened) or self._unread.has_filled():
-                await asyncio.to_thread(give_memory_back)
+            await asyncio.to_thread(freed.look)
             if self._rtp is not None:
                 self._rtp.session.sweep(self._clock())
 

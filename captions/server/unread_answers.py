@@ -25,7 +25,6 @@ class UnreadAnswers:
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
-        self._filled = False
         self.unread_bytes = 0
 
     @property
@@ -40,11 +39,4 @@ class UnreadAnswers:
         if self.unread_bytes + size > self._most_bytes:
             return None
         self.unread_bytes += size
-        self._filled = self._filled or self.unread_bytes > self._most_bytes // 2
         return UnreadAnswer(self, size)
-
-    def has_filled(self) -> bool:
-        """Whether there was a rush of answers since this last said so, and it is over."""
-        over = self._filled and not self.unread_bytes
-        self._filled = self._filled and not over
-        return over

@@ -59,6 +59,13 @@ class Codec:
             return samples_in_packet(packet) * (OPUS_CLOCK // SAMPLE_RATE)
         return len(packet) // (_SAMPLE_BYTES[self.name] * self.channels)
 
+    @property
+    def second_bytes(self) -> int | None:
+        """What a second of PCM takes; None for Opus, whose packets cannot be cut."""
+        if self.name == "opus":
+            return None
+        return _SAMPLE_BYTES[self.name] * self.channels * self.sample_rate
+
     def samples_in(self, packet: bytes) -> int:
         """How long a packet is in samples at 24 kHz, rounded down."""
         return self.ticks_in(packet) * SAMPLE_RATE // self.sample_rate

@@ -15,6 +15,9 @@ from captions.vad.evidence import QUIETEST_SPEECH_DBOV, surely_silent
 __all__ = ["Decoder", "PacketDecoder", "PcmDecoder", "decoder_for"]
 
 
+_PIECE_SAMPLES = 9_600
+"""soxr keeps buffers for as much as it was ever given at once, for as long as the track lives."""
+
 QUIETEST_SPEECH_PEAK = 10 ** (-QUIETEST_SPEECH_DBOV / 20)
 
 
@@ -65,7 +68,7 @@ class PcmDecoder:
             np.clip(pcm, -1.0, 1.0, out=pcm)
         if self._channels == 2:
             pcm = pcm.reshape(-1, 2).mean(axis=1)
-        return pcm if self._resampler is None else self._resampler.resample_chunk(pcm)
+        return pcm if self._resampler is None else _resampled(self._resampler, pcm)
 
     def conceal(self, samples: int, behind: bytes) -> Pcm:
         del behind
@@ -97,6 +100,14 @@ class PacketDecoder:
 
     def surely_silent(self, data: bytes, level: int | None) -> bool:
         return surely_silent(data, level)
+
+
+def _resampled(resampler: soxr.ResampleStream, pcm: Pcm) -> Pcm:
+    first: Pcm = resampler.resample_chunk(pcm[:_PIECE_SAMPLES])
+    further = range(_PIECE_SAMPLES, len(pcm), _PIECE_SAMPLES)
+    if not further:
+        return first
+    return np.concatenate([first, *(resampler.resample_chunk(pcm[at : at + _PIECE_SAMPLES]) for at in further)])
 
 
 def decoder_for(codec: Codec) -> Decoder:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from captions.doors.back_pressure import BackPressure
+from captions.doors.back_pressure import BackPressure, WaitingAudio
 
 MOST = 10_000
 
@@ -14,8 +14,9 @@ class Sender:
 
     def __init__(self) -> None:
         self.told: list[str] = []
+        self.waiting = WaitingAudio(MOST)
         self.pressure = BackPressure(
-            lambda: MOST, lambda: self.told.append("hold"), lambda: self.told.append("release")
+            self.waiting, lambda: MOST, lambda: self.told.append("hold"), lambda: self.told.append("release")
         )
 
     async def waits(self) -> asyncio.Task[None]:
@@ -74,3 +75,19 @@ async def test_nobody_waits_for_a_track_that_is_gone() -> None:
     sender.pressure.end()
     await waiting
     assert (sender.pressure.is_full, sender.told) == (False, ["hold", "release"])
+
+
+def test_what_waits_of_all_tracks_is_counted_until_it_is_dealt_with_or_its_track_is_gone() -> None:
+    waiting = WaitingAudio(MOST)
+    one, other = (BackPressure(waiting, lambda: MOST, list, list) for _ in range(2))
+    one.sent(MOST)
+    other.sent(2_000)
+    assert (waiting.samples, waiting.is_full) == (MOST + 2_000, True)
+    one.taken(MOST, pushed_to=MOST)
+    one.dealt(2_000)
+    assert (waiting.samples, waiting.is_full) == (MOST, False)
+    one.end()
+    one.taken(0, pushed_to=2 * MOST)
+    assert waiting.samples == 2_000
+    other.end()
+    assert waiting.samples == 0

@@ -8,6 +8,7 @@ from itertools import count
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from captions.config import Config, LimitsConfig
@@ -194,6 +195,31 @@ def test_whoever_stands_beside_gets_every_event() -> None:
     stage.engine.turn()
     assert [event.text for event in stage.beside.events if isinstance(event, Word)] == ["w11"]
     assert Flushed("f") in stage.beside.events
+
+
+def test_pcm_of_many_seconds_is_heard_in_pieces_of_one_and_loses_no_word() -> None:
+    stage = Stage()
+    track = stage.publish()
+    speech = pcm_f32le(np.concatenate([*silence(20), *saying(11), *silence(20), *saying(12), *silence(10)]))
+    assert track.hear(Packet(speech, 0.0, captured_at=5.0))
+    stage.engine.turn()
+    assert stage.owner.text() == "w11 w12"
+
+
+def test_of_pcm_that_comes_far_too_fast_only_the_rest_is_dropped() -> None:
+    stage = Stage(pending_audio_s=2.0)
+    assert not stage.publish().hear(Packet(pcm_f32le(np.concatenate(silence(100))), 0.0))
+    assert stage.refused() == 5.0
+
+
+async def test_files_have_less_waiting_each_once_they_have_much_together() -> None:
+    stage = Stage(pending_bytes=8 * 5 * SAMPLE_RATE)
+    tracks = [stage.publish(live=False) for _ in range(3)]
+    for track in tracks:
+        track.hear(Packet(pcm_f32le(np.concatenate(silence(25))), 0.0))
+    assert [track.is_full for track in tracks] == [True] * 3
+    stage.engine.turn()
+    assert [track.is_full for track in tracks] == [False] * 3
 
 
 async def test_a_track_that_drops_nothing_is_full_until_its_audio_was_dealt_with() -> None:

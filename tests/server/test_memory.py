@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bench.measure.process import resident_mb
-from captions.server.memory import Ebb, give_memory_back
+from captions.server.memory import Ebb, give_memory_back, idle_bytes
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc keeps what is freed")
@@ -24,7 +24,23 @@ def test_what_was_freed_between_what_lives_goes_back_to_the_system() -> None:
     assert len(lives) == 100
 
 
-def test_a_rush_is_over_once_many_fewer_tracks_are_open_or_none() -> None:
-    ebb = Ebb()
-    seen = [(0, 0), (5, 5), (0, 5), (0, 5), (150, 155), (60, 155), (50, 155), (20, 155), (0, 155), (0, 160)]
-    assert [tracks for tracks, opened in seen if ebb.is_over(tracks, opened)] == [0, 50, 0, 0]
+def test_a_rush_is_over_once_much_more_is_idle_than_before_it() -> None:
+    ebb, much = Ebb(), 20 << 20
+    assert [ebb.is_over(idle) for idle in (much, 2 * much, much // 2, much)] == [False, True, False, False]
+    assert ebb.is_over(2 * much)
+    ebb.given_back(2 * much)
+    assert [ebb.is_over(idle) for idle in (2 * much, 3 * much)] == [False, True]
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be asked")
+def test_what_is_freed_counts_as_idle_until_it_is_given_back() -> None:
+    give_memory_back()
+    before = idle_bytes()
+    blocks = [np.ones(12_000) for _ in range(1_000)]
+    lives = blocks[::20]
+    assert idle_bytes() < before + (30 << 20)
+    del blocks
+    assert idle_bytes() > before + (60 << 20)
+    give_memory_back()
+    assert idle_bytes() < before + (30 << 20)
+    assert len(lives) == 50

@@ -23,16 +23,6 @@ def test_large_answers_are_bounded_together_and_small_ones_never_refused() -> No
     assert answers.admit(LARGE) is not None
 
 
-def test_a_rush_is_told_once_it_is_over_and_only_once() -> None:
-    answers = UnreadAnswers(2 * LARGE)
-    held = [answers.admit(LARGE), answers.admit(LARGE)]
-    assert not answers.has_filled()
-    for answer in held:
-        assert answer is not None
-        answer.gone()
-    assert [answers.has_filled(), answers.has_filled()] == [True, False]
-
-
 async def test_who_does_not_read_the_sample_keeps_nobody_from_asking_for_health() -> None:
     async with serving(limits={"answer_bytes": 4_000_000}) as served:
         unread = [await asyncio.open_connection("127.0.0.1", served.server.port) for _ in range(8)]

@@ -175,3 +175,9 @@ def test_any_bytes_give_finite_audio_or_an_audio_error(codec: CodecName, sample_
         assert decoder.surely_silent(data, None) in (True, False)
         with suppress(AudioError):
             assert np.isfinite(decoder.decode(data)).all()
+
+
+def test_what_comes_at_once_is_resampled_as_what_comes_in_packets() -> None:
+    codec = Codec("pcm_s16le", 48_000)
+    at_once = decoder_for(codec).decode(b"".join(packets("pcm_s16le", 48_000, 1)))
+    assert np.array_equal(at_once, decoded(decoder_for(codec), packets("pcm_s16le", 48_000, 1)))
