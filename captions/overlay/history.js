@@ -4,7 +4,22 @@ import { filled, lengthOf, message } from "./messages.js";
 import { pick } from "./texts.js";
 import { startOf } from "./transcript.js";
 
+const styles = new CSSStyleSheet();
+
+styles.replaceSync(`
+.said { font-size: var(--reading, 1rem); }
+.said .turn { margin-block-start: .9rem; }
+.said p, .said b { unicode-bidi: plaintext; }
+.said .missing { font-style: italic; color: var(--soft); }
+.said b { margin-inline-end: .6rem; }
+.said .gap { display: flex; gap: .6rem; margin-block: .9rem; border-block: 1px dashed var(--field); padding-block: .3rem; }
+mark { background: #ffe08a; color: #161a24; }
+`);
+
+document.adoptedStyleSheets.push(styles);
+
 const TEXTS = {
+  earlier: ["Show earlier", "Voir plus haut"],
   noMatch: ["Nothing like this was said.", "Rien de tel n’a été dit."],
   forgotten: ["%s earlier captions are no longer kept.", "%s sous-titres antérieurs ne sont plus gardés."],
   interrupted: ["Interrupted for %s s", "Interrompu pendant %s s"],
@@ -68,6 +83,7 @@ export class History {
   speak(texts, lang) {
     this.#texts = { ...texts, ...pick(TEXTS, lang) };
     this.#lang = lang;
+    this.#earlier.textContent = this.#texts.earlier;
     const regional = navigator.languages.find((tag) => tag.startsWith(lang)) ?? lang;
     this.#clock = new Intl.DateTimeFormat(regional, { timeStyle: "medium" });
     this.draw();

@@ -9,7 +9,7 @@ const RANGE_DB = 60;
 
 /** `hear` every frame; `on.silent()` once nothing was heard for five seconds, `on.heard()` once something is again. */
 export class Level {
-  #meter = Object.assign(document.createElement("meter"), { min: 0, max: 1, className: "level" });
+  #meter = Object.assign(document.createElement("meter"), { min: 0, max: 1 });
   #on;
   #peak = 0;
   #drawnAt = 0;
@@ -20,6 +20,7 @@ export class Level {
   constructor(status, label, on) {
     this.#on = on;
     this.#meter.ariaLabel = label;
+    this.#meter.style.inlineSize = "6rem";
     status.before(this.#meter);
   }
 

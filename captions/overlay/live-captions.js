@@ -42,6 +42,8 @@ export class LiveCaptions extends HTMLElement {
   #hintTimer = 0;
   #log = part("div", "log");
   #more = part("p", "more");
+  #back = part("button", "back");
+  #scrollback = null;
   #stage = new Stage(this.#stageRoot, (unseen) => this.#tellMore(unseen));
   #sentences = null;
   #resized = new ResizeObserver(() => this.#fit());
@@ -52,8 +54,8 @@ export class LiveCaptions extends HTMLElement {
     root.adoptedStyleSheets = [styles];
     this.#stageRoot.setAttribute("aria-live", "off");
     this.#notice.setAttribute("role", "status");
-    this.#more.setAttribute("aria-live", "off");
-    root.append(this.#stageRoot, this.#more, this.#hint, this.#notice, this.#log);
+    root.append(this.#stageRoot, this.#more, this.#hint, this.#notice, this.#back, this.#log);
+    for (const type of ["pointerenter", "focusin"]) this.addEventListener(type, () => this.#mayScroll());
   }
 
   /** All options in force. */
@@ -120,7 +122,9 @@ export class LiveCaptions extends HTMLElement {
       this.#sentences?.then((sentences) => sentences.clear());
       this.#log.replaceChildren();
     }
-    this.shadowRoot.querySelectorAll(".notice, .hint, .more, .log").forEach((node) => (node.lang = language(lang)));
+    this.#back.textContent = this.#message("back");
+    this.#scrollback?.close();
+    this.shadowRoot.querySelectorAll(".notice, .hint, .more, .back, .log").forEach((node) => (node.lang = language(lang)));
     if (this.#hint.textContent) this.#welcome();
     this.#fit();
   }
@@ -163,6 +167,8 @@ export class LiveCaptions extends HTMLElement {
     this.#feed = null;
     this.#returned = false;
     this.#stage.clear();
+    this.#scrollback?.close();
+    this.#back.hidden = true;
     this.#sentences?.then((sentences) => sentences.clear());
     this.#say("");
     this.#hide();
@@ -172,6 +178,12 @@ export class LiveCaptions extends HTMLElement {
     this.#languages = languages;
     this.#welcome();
     this.dispatchEvent(new CustomEvent("watching", { detail: { languages } }));
+  }
+
+  /** Should the server be away, the next time tries again. */
+  #mayScroll() {
+    const make = ({ Scrollback }) => (this.#scrollback ??= new Scrollback(this, this.#stage));
+    import("./scrollback.js").then(make, () => {});
   }
 
   /** What may be heard here, until something is. */
@@ -209,6 +221,7 @@ export class LiveCaptions extends HTMLElement {
 
   #show(caption) {
     this.#hide();
+    this.#back.hidden = false;
     this.#stage.show(caption, this.nameOf(caption), performance.now());
   }
 

@@ -18,6 +18,7 @@ const MESSAGES = {
   ],
   hears: ["Captions for %s will stand here.", "Ici s’afficheront les sous-titres (%s)."],
   more: ["+%s speaking", "+%s voix"],
+  back: ["Read back", "Relire"],
   you: ["You", "Vous"],
   uncaptioned: ["[not captioned: %s s]", "[non sous-titré : %s s]"],
   gap: ["Captions were interrupted for %s s", "Sous-titres interrompus pendant %s s"],

@@ -122,7 +122,7 @@ async function press(name) {
 /** Once there is something to keep, all is here to keep it with, should the server go. */
 function loadAhead() {
   ahead ??= new Promise((resolve) => (globalThis.requestIdleCallback ?? setTimeout)(resolve))
-    .then(() => Promise.all([import("./files.js"), import("./settings.js")]))
+    .then(() => Promise.all(["files", "scrollback", "settings"].map((name) => import(`./${name}.js`))))
     .catch(() => (ahead = null)); // Offline: the next caption tries again.
 }
 
@@ -210,12 +210,10 @@ the("settings-button").addEventListener("click", async () => {
 
 the("files").addEventListener("click", async ({ target: { id, dataset } }) => {
   if (id !== "copy" && !dataset.form) return;
-  const { copy, download } = (await import("./files.js").catch(() => null)) ?? {};
-  let why = "unreachable";
-  if (id === "copy" && copy) why = (await copy(captions.transcript, lang())) ? "copied" : "failed";
   const server = the("from-server").checked ? where() : null;
-  if (dataset.form && download) why = await download(captions.transcript, dataset.form, server, room, lang());
-  the("status").textContent = texts[why] ?? "";
+  const save = ({ copy, download }) =>
+    id === "copy" ? copy(captions.transcript, lang()) : download(captions.transcript, dataset.form, server, room, lang());
+  the("status").textContent = await import("./files.js").then(save).catch(() => texts.unreachable);
 });
 
 setLarge(query.get("view") === "large");

@@ -3,6 +3,7 @@
 const styles = new CSSStyleSheet();
 
 styles.replaceSync(`
+#people { display: flex; justify-content: center; gap: .75rem; padding: .9rem 1rem 0; overflow: clip; }
 #people li { flex: 0 1 8rem; min-inline-size: 2.75rem; text-align: center; color: #fff; font-size: .875rem; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 #people li::before {
   content: attr(data-initial);

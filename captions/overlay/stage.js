@@ -69,21 +69,26 @@ export class Stage {
 
   /** `name`: what the reader calls the speaker. */
   show(segment, name, now) {
-    const shown = this.#shown.get(segment.track) ?? this.#open(segment, now);
-    if (!shown) this.#miss(segment, now);
-    else if (this.#unseen.delete(segment.track)) this.#countUnseen(now);
+    const { track, words, tentative } = segment;
+    if (!this.#shown.has(track) && words.length === 0 && !tentative) return;
+    const shown = this.#shown.get(track) ?? this.#open(track, now);
+    if (!shown) this.#unseen.set(track, now);
+    if (!shown || this.#unseen.delete(track)) this.#countUnseen(now);
     if (!shown) return;
     shown.at = now;
-    shown.block.label(name, colour(this.#options.theme, this.#colours.of(segment.participant.id)));
+    shown.block.label(name, this.colourOf(segment));
     shown.block.show(segment, now);
-    if (shown.block.empty && shown.block.ended) this.#close(segment.track);
+    if (shown.block.empty && shown.block.ended) this.#close(track);
     this.#clearInTime(now);
   }
 
-  #miss({ track, words, tentative }, now) {
-    if (words.length === 0 && !tentative) return;
-    this.#unseen.set(track, now);
-    this.#countUnseen(now);
+  colourOf({ participant }) {
+    return colour(this.#options.theme, this.#colours.of(participant.id));
+  }
+
+  /** The newest revision of all that is shown. */
+  get segments() {
+    return [...this.#shown.values()].flatMap(({ block }) => block.segments);
   }
 
   /** Again and again until nobody is left of whom anything was heard lately. */
@@ -119,8 +124,7 @@ export class Stage {
     for (const segment of segments) this.show(segment, name, now);
   }
 
-  #open({ track, words, tentative }, now) {
-    if (words.length === 0 && !tentative) return null;
+  #open(track, now) {
     const taken = new Set([...this.#shown.values()].map(({ place }) => place));
     const free = Array.from({ length: this.#capacity }, (_, place) => place).filter((place) => !taken.has(place));
     const before = this.#placeBefore.get(track);

@@ -95,8 +95,8 @@ styles.replaceSync(`
 .more { margin-inline: auto .5rem; }
 .top ~ .more, .top ~ .notice, .hint { inset-block: auto .5rem; }
 .top ~ .hint { inset-block: .5rem auto; }
-.unnoticed ~ .notice, .unnoticed ~ .hint, .unnoticed ~ .more, .notice:empty, .hint:empty, .more:empty { display: none; }
-.log {
+.unnoticed ~ .notice, .unnoticed ~ .hint, .unnoticed ~ .more, .unnoticed ~ .back, .notice:empty, .hint:empty, .more:empty { display: none; }
+.back, .log {
   position: absolute;
   inline-size: 1px;
   block-size: 1px;

@@ -12,7 +12,7 @@ from bench.browser.chromium import MISSING, chromium, chromium_path
 from bench.servers.room_server import RoomServer
 from tests.overlay.screen import Screen
 
-PATIENCE_MS = 20_000
+PATIENCE_MS = 60_000
 """On a busy machine; what is waited for mostly comes at once."""
 
 expect.set_options(timeout=PATIENCE_MS)

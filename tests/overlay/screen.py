@@ -14,6 +14,8 @@ from captions.doors.native.messages import CaptionWord, Latency, Participant, Se
 __all__ = ["Screen"]
 
 ALICE = Participant("alice", "Alice")
+PATIENT = """try { localStorage["captions.options"] ??= '{"linger":"replaced"}' } catch {}"""
+"""So that what is looked for is still there when a busy machine comes to look."""
 
 
 class Screen:
@@ -43,10 +45,18 @@ class Screen:
         return self.page.locator("live-captions:not(.preview) .notice")
 
     async def open(self, query: str = "", path: str = "/overlay") -> Screen:
-        """Load the page and wait until it watches the room."""
+        """Load the page and wait until it watches the room. Captions stay until replaced, unless `query` differs."""
+        await self.page.add_init_script(PATIENT)
         await self.page.goto(f"{self._server.url}{path}?room={quote(self.room)}{query}")
         await self.watched()
         return self
+
+    async def hold_time(self) -> None:
+        """From now on, the page having been opened with its clock installed, time passes there by `pass_time` only."""
+        await self.page.clock.pause_at(await self.evaluate("Date.now() / 1_000 + 1"))
+
+    async def pass_time(self, for_ms: int) -> None:
+        await self.page.clock.run_for(for_ms)
 
     async def watched(self) -> None:
         await expect(self.notice).to_have_text("")

@@ -128,6 +128,9 @@ async def test_captions_are_silent_unless_asked_for_and_then_spoken_in_whole_sen
     await expect(log.locator("p")).to_have_text(["Alice: It was the age of wisdom, it was the age of foolishness."])
 
 
+FOCUSED = "(document.activeElement.shadowRoot?.activeElement ?? document.activeElement)"
+
+
 async def test_the_page_is_used_by_keyboard_alone(screen: Screen) -> None:
     await screen.open(path="/")
     page = screen.page
@@ -136,10 +139,10 @@ async def test_the_page_is_used_by_keyboard_alone(screen: Screen) -> None:
     reached = []
     for _ in range(16):
         await page.keyboard.press("Tab")
-        reached.append(await page.evaluate("document.activeElement.id || document.activeElement.className"))
-        outline = await page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        reached.append(await page.evaluate(f"{FOCUSED}.id || {FOCUSED}.className"))
+        outline = await page.evaluate(f"getComputedStyle({FOCUSED}).outlineStyle")
         assert outline != "none" or reached[-1] == ""
-    wanted = ["language", "links", "settings-button", "speak", "sample", "voices"]
+    wanted = ["language", "links", "settings-button", "back", "speak", "sample", "voices"]
     wanted += ["large", "search", "scroll", "copy", "", "", ""]
     assert reached[: len(wanted)] == wanted
     await page.locator("#settings-button").focus()

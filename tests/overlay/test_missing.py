@@ -56,11 +56,15 @@ async def test_a_late_reader_finds_lost_speech_in_the_history_and_not_as_if_it_w
 async def test_a_service_that_hangs_is_told_from_silence(
     page: Page, server: RoomServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its heart beats every half second here instead of every ten, and nobody speaks for five beats at first."""
+    """Its heart beats every half second here instead of every ten, and nobody speaks for five at first."""
     monkeypatch.setattr("captions.server.connections._HEARTBEAT_S", 0.5)
     lost: list[str] = []
     async with Relay(server.url).running() as relay:
-        await page.goto(f"{relay.url}/overlay?room=hangs")
+        await page.clock.install(time=NOON)
+        await page.clock.pause_at(NOON + 1)
+        async with page.expect_websocket() as opened:
+            await page.goto(f"{relay.url}/overlay?room=hangs")
+        socket = await opened.value
         screen = Screen(page, server, "hangs")
         await screen.watched()
         await page.expose_function("lost", lambda state: lost.append(state))
@@ -68,11 +72,15 @@ async def test_a_service_that_hangs_is_told_from_silence(
             """() => document.querySelector("live-captions").addEventListener(
                 "connection", ({ detail }) => window.lost(detail.state))"""
         )
-        await page.wait_for_timeout(2_500)
+        for _ in range(6):
+            await socket.wait_for_event("framereceived")
+            await screen.pass_time(400)
         assert lost == []
         relay.stall()
+        await screen.pass_time(1_200)
         await expect(screen.notice).to_have_text("Connection lost. Reconnecting…")
         relay.go_on()
+        await screen.pass_time(1_000)
         await expect(screen.notice).to_have_text(re.compile(r"Captions were interrupted for \d s"))
         screen.say("Here again")
         await screen.shows("Here again")

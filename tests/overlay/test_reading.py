@@ -177,12 +177,13 @@ async def test_several_speakers_are_read_side_by_side_and_none_moves_another(scr
 
 async def test_who_comes_back_gets_the_place_they_had(screen: Screen) -> None:
     await screen.page.clock.install()
-    await screen.open()
+    await screen.open("&linger=auto")
+    await screen.hold_time()
     screen.say("First.", segment="a1", final=True)
     screen.say("Second.", segment="b1", who=BRUNO, final=True)
     await expect(screen.blocks).to_have_count(2)
     before = (await standing(screen))["names"]
-    await screen.page.clock.run_for(3_000)
+    await screen.pass_time(3_000)
     await expect(screen.blocks).to_have_count(0)
     screen.say("Second again.", segment="b2", who=BRUNO)
     await expect(screen.blocks).to_have_count(1)
@@ -192,10 +193,12 @@ async def test_who_comes_back_gets_the_place_they_had(screen: Screen) -> None:
 async def test_a_fifth_speaker_takes_the_place_of_who_was_silent_longest(screen: Screen) -> None:
     await screen.page.clock.install()
     await screen.open()
+    await screen.hold_time()
     for number, who in enumerate((ALICE, BRUNO, CHLOE, DAVID)):
         screen.say("Hello", segment=f"1{number}", who=who)
         await expect(screen.blocks).to_have_count(number + 1)
-    await screen.page.clock.run_for(2_000)
+        await screen.pass_time(10)
+    await screen.pass_time(2_000)
     screen.say("Hello again", segment="10", who=ALICE)
     screen.say("Me too", segment="2", who=ELISE)
     await expect(screen.blocks.locator(".name", has_text="Elise")).to_be_visible()
@@ -204,7 +207,9 @@ async def test_a_fifth_speaker_takes_the_place_of_who_was_silent_longest(screen:
 
 
 async def test_who_speaks_is_not_taken_off_the_screen_by_who_begins(screen: Screen) -> None:
+    await screen.page.clock.install()
     await screen.open("&speakers=1")
+    await screen.hold_time()
     screen.say("I was first", segment="a")
     await screen.shows("I was first")
     await screen.evaluate(
@@ -219,13 +224,13 @@ async def test_who_speaks_is_not_taken_off_the_screen_by_who_begins(screen: Scre
 @pytest.mark.parametrize(("text", "stays_ms"), [("Yes.", 1_500), ("twenty-one characters " * 3, 4_333)])
 async def test_captions_stay_for_1_5_s_or_a_second_for_15_characters(screen: Screen, text: str, stays_ms: int) -> None:
     await screen.page.clock.install()
-    await screen.open()
-    await screen.page.clock.pause_at(await screen.evaluate("Date.now() / 1_000 + 1"))
+    await screen.open("&linger=auto")
+    await screen.hold_time()
     screen.say(text.strip(), final=True)
     await expect(screen.blocks).to_have_count(1)
-    await screen.page.clock.run_for(stays_ms - 100)
+    await screen.pass_time(stays_ms - 100)
     assert await screen.blocks.count() == 1
-    await screen.page.clock.run_for(200)
+    await screen.pass_time(200)
     assert await screen.blocks.count() == 0
 
 
@@ -253,7 +258,9 @@ async def test_markup_in_words_and_names_is_text(screen: Screen) -> None:
 
 
 async def test_who_finds_no_place_is_counted(screen: Screen) -> None:
+    await screen.page.clock.install()
     await screen.open("&speakers=1")
+    await screen.hold_time()
     screen.say("I was first", segment="a")
     screen.say("But I", segment="b", who=BRUNO)
     more = screen.page.locator("live-captions .more")
@@ -261,6 +268,7 @@ async def test_who_finds_no_place_is_counted(screen: Screen) -> None:
     screen.say("And I too", segment="c", who=CHLOE)
     await expect(more).to_have_text("+2 speaking")
     await screen.shows("I was first")
+    await screen.pass_time(2_000)
     await expect(more).to_have_text("")
 
 

@@ -134,10 +134,12 @@ async def test_a_watch_key_does_not_speak_and_the_microphone_is_closed(visitor: 
 
 async def test_a_microphone_that_hears_nothing_is_told_and_shown(visitor: Page, server: RoomServer) -> None:
     await visitor.add_init_script(SILENCE)
+    await visitor.clock.install()
     await visitor.goto(f"{server.url}/?room=silent")
     await press_speak(visitor, "Zoé")
     await expect(visitor.locator("#status")).to_have_text("Listening: your words appear above.")
     await expect(visitor.get_by_role("meter", name="What the microphone hears")).to_be_visible()
+    await visitor.clock.fast_forward(6_000)
     told = "Nothing is heard. Is the microphone on, and the right one?"
     await expect(visitor.locator("#status")).to_have_text(told)
     assert await visitor.locator("meter").evaluate("(meter) => meter.value") < 0.1
