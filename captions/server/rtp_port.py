@@ -40,6 +40,9 @@ class RtpPort:
         asyncio.get_running_loop().add_reader(self._udp, self._read)
 
     def stop(self) -> None:
+        """As often as may be."""
+        if self._udp.fileno() < 0:
+            return
         asyncio.get_running_loop().remove_reader(self._udp)
         self._udp.close()
 

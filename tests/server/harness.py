@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -36,6 +37,7 @@ from captions.types import Pcm
 __all__ = [
     "NOTHING",
     "PATIENCE_S",
+    "Gate",
     "Served",
     "Talker",
     "final_text",
@@ -59,6 +61,18 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while not condition():  # noqa: ASYNC110 -- what is waited for happens on other threads, too
             await asyncio.sleep(0.002)
+
+
+class Gate:
+    """Steps of a model wait here until it is open."""
+
+    def __init__(self) -> None:
+        self.opened = threading.Event()
+        self.entered = threading.Event()
+
+    def __call__(self, lanes: int) -> None:
+        self.entered.set()
+        self.opened.wait(PATIENCE_S)
 
 
 @dataclass

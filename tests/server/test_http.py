@@ -17,20 +17,8 @@ from captions.models.scripted import ScriptedModel
 from captions.rooms.transcripts import Transcript
 from captions.server.pages import Page, text
 from captions.server.server import Server
-from tests.server.harness import PATIENCE_S, Served, serving, started, until
+from tests.server.harness import PATIENCE_S, Gate, Served, serving, started, until
 from tests.speech import saying
-
-
-class Gate:
-    """Steps of a model wait here until it opens."""
-
-    def __init__(self) -> None:
-        self.opened = threading.Event()
-        self.entered = threading.Event()
-
-    def __call__(self, lanes: int) -> None:
-        self.entered.set()
-        self.opened.wait(PATIENCE_S)
 
 
 @pytest.fixture

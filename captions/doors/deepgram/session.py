@@ -9,33 +9,28 @@ from captions import __version__
 from captions.doors.captioner import TrackError, TrackNews
 from captions.doors.deepgram import messages as deepgram
 from captions.doors.deepgram.query import ListenQuery
-from captions.doors.languages import hears, unheard_text
 from captions.doors.names import error_text
+from captions.doors.one_track import DONE, OneTrackSession
 from captions.doors.published_track import PublishedTrack
 from captions.doors.service import Line, Service
-from captions.engine.orders import HearingEvent
 from captions.stream.captions import CaptionWord, Participant, Segment, SpeechNotice
-from captions.stream.timeline import Packet
 from captions.types import Flushed, TrackEvent
 
 __all__ = ["DeepgramSession"]
 
-_DONE, _REFUSED, _FAILED = 1000, 1008, 1011
 _FINALIZE, _CLOSE = "finalize", "close"
 
 
-class DeepgramSession:
-    """Pass every payload to `receive`, in order, then call `disconnected`. A `TrackOwner`.
+class DeepgramSession(OneTrackSession):
+    """Pass every payload to `receive`, in order, then call `disconnected`.
 
     Words come cumulatively in interim results, if asked for, and once more in the final one of their segment. The last
-    final of a spurt has `speech_final`; where its words were all given before, an empty one has. A `TrackSink` beside
-    its track, to know when a spurt is done with.
+    final of a spurt has `speech_final`; where its words were all given before, an empty one has.
     """
 
     def __init__(self, service: Service, line: Line, query: ListenQuery, participant: Participant) -> None:
+        super().__init__(service, line, participant, query.room)
         info = service.engine.info
-        self._service = service
-        self._line = line
         self._query = query
         self._codec = query.codec
         self._ticks = 0
@@ -48,18 +43,12 @@ class DeepgramSession:
         self._metadata = deepgram.ResultsMetadata(
             request_id, deepgram.ModelInfo(info.name, __version__, "captions"), info.name
         )
-        self._track = PublishedTrack(
-            service,
-            self,
-            room=query.room,
-            name=participant.id,
-            participant=participant,
-            codec=self._codec,
-            live=False,
-            beside=self,
-        )
-        if not hears(info.languages, query.language):
-            self._refuse(f"language {query.language}: {unheard_text(info.languages)}")
+        self._opened = self.open(self._codec)
+        unheard = self.unheard(query.language)
+        if unheard is not None:
+            reason = f"language {query.language}: {unheard}"
+            self._send(deepgram.Error(reason, reason, "QUERY"))
+            self.refuse(reason)
 
     async def receive(self, payload: bytes | str) -> None:
         """One frame of the client; waits while the track has its fill of audio."""
@@ -69,19 +58,9 @@ class DeepgramSession:
             self._close()
         else:
             self._ticks += self._codec.ticks_in(payload)
-            self._track.hear(Packet(payload, self._service.clock()))
-            if self._track.is_full:
-                await self._track.room()
+            await self.hear(self._opened, payload)
 
-    def finish(self) -> None:
-        """The server is stopping: bring the last words out."""
-        self._track.end()
-
-    def disconnected(self) -> None:
-        self._track.end()
-
-    def show(self, news: TrackNews, room_json: str | None) -> None:
-        del room_json
+    def told(self, news: TrackNews) -> None:
         match news:
             case SpeechNotice(speaking=speaking, at=at):
                 self._speaking = speaking
@@ -93,26 +72,22 @@ class DeepgramSession:
                 self._say(news.words, news.tentative, news.start, news.end, is_final=False)
             case TrackError(code="model_failed", message=message):
                 self._send(deepgram.Error(error_text(message), "the model has failed", "SERVER"))
-                self._line.hang_up(_FAILED, "the model has failed")
 
     def flushed(self, track: PublishedTrack, flush_id: str) -> None:
         del track
         if flush_id == _CLOSE:
-            created = datetime.fromtimestamp(self._service.wall_clock(), UTC).isoformat()
-            duration = round(self._ticks / self._codec.sample_rate, 3)
-            self._send(deepgram.Metadata(self._metadata.request_id, created, duration, self._query.channels))
-            self._line.hang_up(_DONE, "")
+            self._say_goodbye()
+            self._line.hang_up(DONE, "")
         else:
             self._finalizing -= 1
             if not self._finalized:
                 self._say_nothing(from_finalize=True)
             self._finalized = False
 
-    def ended(self, track: PublishedTrack) -> None:
-        """The server stops and closes the connection itself, or the client is gone."""
-
-    def heard(self, event: HearingEvent) -> None:
-        """What matters of it comes by `show`."""
+    def at_last(self) -> None:
+        if self._speech_open:
+            self._say_nothing(speech_final=True)
+        self._say_goodbye()
 
     def said(self, events: Sequence[TrackEvent]) -> None:
         if Flushed(None) in events:
@@ -125,23 +100,23 @@ class DeepgramSession:
         try:
             command = deepgram.decode(payload)
         except deepgram.DeepgramProtocolError as error:
-            self._service.metrics.errors.labels(code="bad_message").inc()
+            self.wrong()
             self._send(deepgram.Error(error_text(error), "the text frame is no command", "DATA"))
             return
         match command:
             case deepgram.Finalize():
                 self._finalizing += 1
-                self._track.flush(_FINALIZE)
+                self._opened.flush(_FINALIZE)
             case deepgram.CloseStream():
                 self._close()
 
     def _close(self) -> None:
-        self._track.flush(_CLOSE)
+        self._opened.flush(_CLOSE)
 
-    def _refuse(self, reason: str) -> None:
-        self._service.metrics.errors.labels(code="bad_message").inc()
-        self._send(deepgram.Error(reason, reason, "QUERY"))
-        self._line.hang_up(_REFUSED, reason)
+    def _say_goodbye(self) -> None:
+        created = datetime.fromtimestamp(self._service.wall_clock(), UTC).isoformat()
+        duration = round(self._ticks / self._codec.sample_rate, 3)
+        self._send(deepgram.Metadata(self._metadata.request_id, created, duration, self._query.channels))
 
     def _say_final(self, segment: Segment) -> None:
         """A segment is over. Its spurt is, too, once nobody speaks."""

@@ -169,10 +169,6 @@ class Error(_ServerEvent, frozen=True, tag="error"):
         """What is wrong with an event of the client; the session stays open."""
         return cls(event_id, _ErrorBody("invalid_request_error", error.code, message, error.param, error.event_id))
 
-    @classmethod
-    def of_server(cls, event_id: str, message: str) -> Error:
-        return cls(event_id, _ErrorBody("server_error", "server_error", message, None, None))
-
 
 ClientEvent: TypeAlias = SessionUpdate | Append | Commit | Clear
 ServerEvent: TypeAlias = (

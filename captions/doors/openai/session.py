@@ -6,21 +6,18 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from captions.doors.captioner import TrackError, TrackNews
-from captions.doors.languages import hears, unheard_text
+from captions.doors.captioner import TrackNews
 from captions.doors.names import error_text
+from captions.doors.one_track import OneTrackSession
 from captions.doors.openai import messages as openai
 from captions.doors.published_track import PublishedTrack
 from captions.doors.service import Line, Service
-from captions.engine.orders import HearingEvent
 from captions.stream.captions import Participant, Segment, SpeechNotice
 from captions.stream.codec import Codec
-from captions.stream.timeline import Packet
 from captions.types import SAMPLE_RATE, Flushed, TrackEvent
 
 __all__ = ["OpenAISession"]
 
-_FAILED = 1011
 _COMMIT, _CLEAR = "commit", "clear"
 
 
@@ -38,17 +35,16 @@ class _Item:
     cleared: bool = False
 
 
-class OpenAISession:
-    """Pass every payload to `receive`, in order, then call `disconnected`. A `TrackOwner`.
+class OpenAISession(OneTrackSession):
+    """Pass every payload to `receive`, in order, then call `disconnected`.
 
     A turn is an item: a spurt, or what lies between two commits of the client. Its words come in deltas as they are
     committed, and once more when it is completed. Turns are told oldest first: the words that come belong to the oldest
-    one. A `TrackSink` beside its track, to know when a spurt is done with.
+    one. Clients take an error event for one that no second try cures, so that a server that stops or fails only closes.
     """
 
     def __init__(self, service: Service, line: Line, participant: Participant, room: str | None) -> None:
-        self._service = service
-        self._line = line
+        super().__init__(service, line, participant, room)
         self._info = service.engine.info
         self._languages = list(self._info.languages)
         self._detects_turns = True
@@ -59,16 +55,7 @@ class OpenAISession:
         self._uncommitted = 0
         self._clearing = 0
         self._session_id = service.new_id()
-        self._track = PublishedTrack(
-            service,
-            self,
-            room=room,
-            name=participant.id,
-            participant=participant,
-            codec=Codec("pcm_s16le", SAMPLE_RATE),
-            live=False,
-            beside=self,
-        )
+        self._opened = self.open(Codec("pcm_s16le", SAMPLE_RATE))
         self._send(openai.SessionCreated(service.new_id(), self._session_object()))
 
     async def receive(self, payload: bytes | str) -> None:
@@ -77,9 +64,7 @@ class OpenAISession:
             match openai.decode(payload):
                 case openai.Append(audio=audio):
                     self._uncommitted += len(audio)
-                    self._track.hear(Packet(audio, self._service.clock()))
-                    if self._track.is_full:
-                        await self._track.room()
+                    await self.hear(self._opened, audio)
                 case openai.SessionUpdate() as update:
                     self._update(update)
                 case openai.Commit(event_id=event_id):
@@ -87,20 +72,12 @@ class OpenAISession:
                 case openai.Clear():
                     self._clearing += 1
                     self._uncommitted = 0
-                    self._track.flush(_CLEAR)
+                    self._opened.flush(_CLEAR)
         except openai.OpenAIProtocolError as error:
-            self._service.metrics.errors.labels(code="bad_message").inc()
+            self.wrong()
             self._send(openai.Error.of(self._service.new_id(), error, error_text(error)))
 
-    def finish(self) -> None:
-        """The server is stopping: bring the last words out."""
-        self._track.end()
-
-    def disconnected(self) -> None:
-        self._track.end()
-
-    def show(self, news: TrackNews, room_json: str | None) -> None:
-        del room_json
+    def told(self, news: TrackNews) -> None:
         match news:
             case SpeechNotice(speaking=True, at=at) if self._detects_turns:
                 item = _Item(self._service.new_id(), at)
@@ -110,9 +87,6 @@ class OpenAISession:
                 self._stop(self._items[-1], at)
             case Segment():
                 self._say(news)
-            case TrackError(code="model_failed", message=message):
-                self._send(openai.Error.of_server(self._service.new_id(), error_text(message)))
-                self._line.hang_up(_FAILED, "the model has failed")
 
     def flushed(self, track: PublishedTrack, flush_id: str) -> None:
         del track
@@ -125,11 +99,10 @@ class OpenAISession:
             self._tell_committed(item)
             self._complete()
 
-    def ended(self, track: PublishedTrack) -> None:
-        """The server stops and closes the connection itself, or the client is gone."""
-
-    def heard(self, event: HearingEvent) -> None:
-        """What matters of it comes by `show`."""
+    def at_last(self) -> None:
+        while self._items:
+            self._tell_committed(self._items[0])
+            self._complete()
 
     def said(self, events: Sequence[TrackEvent]) -> None:
         if self._detects_turns and self._items and Flushed(None) in events:
@@ -139,14 +112,11 @@ class OpenAISession:
         wanted = update.session.audio.input
         if wanted.transcription is not None:
             asked = [*(wanted.transcription.languages or ()), *filter(None, [wanted.transcription.language])]
-            unheard = [language for language in asked if not hears(self._info.languages, language)]
-            if unheard:
-                raise openai.OpenAIProtocolError(
-                    "invalid_value",
-                    f"{unheard[0]}: {unheard_text(self._info.languages)}",
-                    "session.audio.input.transcription.language",
-                    update.event_id,
-                )
+            for language in asked:
+                unheard = self.unheard(language)
+                if unheard is not None:
+                    where = "session.audio.input.transcription.language"
+                    raise openai.OpenAIProtocolError("invalid_value", f"{language}: {unheard}", where, update.event_id)
             self._languages = asked or self._languages
         if wanted.turn_detection is None:
             self._detects_turns = False
@@ -165,7 +135,7 @@ class OpenAISession:
                 "input_audio_buffer_commit_empty", "no audio has come since the last turn", None, event_id
             )
         self._uncommitted = 0
-        self._track.flush(_COMMIT)
+        self._opened.flush(_COMMIT)
 
     def _begin(self) -> _Item:
         item = _Item(self._service.new_id())
