@@ -183,6 +183,7 @@ class LimitsConfig(_Section, frozen=True):
     `watchers_share`: of the connections, what watchers may take; the rest is kept for who publishes. `handshakes`:
     connections that have not asked for anything yet. `commands_per_s`: messages of one connection that are not audio,
     on average; who sends more is not read from meanwhile. `_per_token`: what one participant may have at once.
+    `late_s`: a server whose event loop or hearing is as late as that lately is full, and takes no more tracks.
     """
 
     message_bytes: Count = 1 << 20
@@ -203,6 +204,7 @@ class LimitsConfig(_Section, frozen=True):
     waiting_bytes: Count = 64 << 20
     answer_bytes: Count = 16 << 20
     resume_s: Seconds = 20.0
+    late_s: Annotated[float, Meta(ge=0.01, le=60)] = 0.1
 
 
 class RoomsConfig(_Section, frozen=True):

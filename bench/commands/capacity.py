@@ -93,7 +93,17 @@ class _Search:
     columns: dict[str, list[float]] = field(
         default_factory=lambda: {
             name: []
-            for name in ("tracks", "p50_ms", "p95_ms", "cores", "memory_mb", "words_per_spoken", "held", "late_p99_ms")
+            for name in (
+                "tracks",
+                "p50_ms",
+                "p95_ms",
+                "cores",
+                "memory_mb",
+                "words_per_spoken",
+                "held",
+                "late_p99_ms",
+                "fullness",
+            )
         }
     )
     runs: list[Run] = field(default_factory=list)
@@ -138,7 +148,11 @@ class _Search:
             "memory_mb": done.memory_mb or 0.0,
             "words_per_spoken": run.figures["words"].value / max(1, sum(len(clip.truth.words) for clip in clips)),
             "late_p99_ms": done.load.late_p99_ms,
+            "fullness": done.fullest[0],
         }
+        share, limit, at_s = done.fullest
+        if limit:
+            run.notes.append(f"said to be {share:.0%} full of {limit} after {at_s:.0f} s")
         return run, row, done.samples.troubles
 
     def _judge(self, row: dict[str, float], troubles: list[str]) -> bool:
@@ -158,7 +172,8 @@ class _Search:
         console.print(
             f"{row['tracks']:5.0f} tracks  p95 {reading(p95) if p95 else '-':>9}  {row['cores']:.2f} cores  "
             f"{row['words_per_spoken']:.2f} words for each spoken  late p99 {row['late_p99_ms']:.1f} ms  "
-            f"{'held' if row['held'] else 'not held'}" + (f"  ({run.notes[0]})" if run.notes else "")
+            f"{row['fullness']:.0%} full  {'held' if row['held'] else 'not held'}"
+            + (f"  ({run.notes[0]})" if run.notes else "")
         )
 
     def memory_per_track(self) -> float:

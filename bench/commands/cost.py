@@ -64,7 +64,8 @@ def run(arguments: argparse.Namespace) -> int:
     }
     shown = ", ".join(f"{name} {reading(run.figures[name])}" for name in _SHOWN if name in run.figures)
     console.print(f"{name}: {reading(cost)} of processor a participant, {cost.value * asked.tracks / 1e3:.2f} cores")
-    console.print(f"  {shown}; harness late p99 {done.load.late_p99_ms:.1f} ms")
+    share, limit, _ = done.fullest
+    console.print(f"  {shown}; {share:.0%} full of {limit}; harness late p99 {done.load.late_p99_ms:.1f} ms")
     for note in run.notes:
         console.print(f"  [yellow]{note}[/]")
     settings = {name: str(value) for name, value in vars(asked).items() if name not in ("run", "command")}

@@ -15,11 +15,13 @@ from bench.measure.metrics import Samples, figures, measure, pooled
 from bench.protocols import dialect_for
 from bench.report.machine import gpu_utilisation
 from bench.report.results import Run
-from bench.servers.own_server import PeerServer
+from bench.servers.own_server import OwnServer, PeerServer
 from captions.stream.figures import PARTS
 
 __all__ = ["Pass", "cost_figures", "run_pass", "to_run"]
 
+
+_FULLNESS_EVERY_S = 2.0
 
 TRACKS_A_PROCESS = 300
 """What one sending process drives well in time; see `bench harness`."""
@@ -27,7 +29,10 @@ TRACKS_A_PROCESS = 300
 
 @dataclass(slots=True)
 class Pass:
-    """What came of it. `audio_s`: seconds of audio, over all tracks; `cpu_s` None where the server is not ours."""
+    """What came of it. `audio_s`: seconds of audio, over all tracks; `cpu_s` None where the server is not ours.
+
+    `fullest`: how full the server said it was at most, 0 to 1, of what, and when (seconds since the load began).
+    """
 
     samples: Samples
     logs: list[TrackLog]
@@ -36,6 +41,7 @@ class Pass:
     cpu_s: float | None = None
     memory_mb: float | None = None
     gpu_percent: list[float] = field(default_factory=list)
+    fullest: tuple[float, str, float] = (0.0, "", 0.0)
 
 
 def run_pass(
@@ -64,7 +70,8 @@ def run_pass(
         for number, (name, voice) in enumerate(zip(names, voices, strict=True))
     ]
     cpu_before = server.cpu_s() if server is not None else 0.0
-    gpu = _Gpu(tick)
+    fullest = _Fullest(server, tick)
+    gpu = _Gpu(fullest.tick)
     shares = shares_of(target, plans, -(-len(voices) // TRACKS_A_PROCESS), done_within_s=done_within_s)
     load = run_load(shares, core, gpu.tick)
     truths = {name: voice.truth for name, voice in zip(names, voices, strict=True)}
@@ -76,6 +83,7 @@ def run_pass(
         cpu_s=server.cpu_s() - cpu_before if server is not None else None,
         memory_mb=server.resident_mb() if server is not None else None,
         gpu_percent=gpu.percent,
+        fullest=fullest.seen,
     )
 
 
@@ -113,11 +121,29 @@ def cost_figures(done: Pass) -> dict[str, Figure]:
     if done.cpu_s is not None:
         found["server_cpu"] = exact(done.cpu_s, "s")
         found["server_cpu_per_track"] = exact(done.cpu_s / done.audio_s, "s/s")
+    if done.fullest[1]:
+        found["server_fullness"] = exact(done.fullest[0], "")
     if done.memory_mb is not None:
         found["server_memory"] = exact(done.memory_mb, "MB")
     if done.gpu_percent:
         found["gpu_utilisation"] = exact(sum(done.gpu_percent) / len(done.gpu_percent), "%", len(done.gpu_percent))
     return found
+
+
+class _Fullest:
+    """Asks our own server every two seconds how full it is, and keeps the worst."""
+
+    def __init__(self, server: PeerServer | None, tick: Callable[[float], None]) -> None:
+        self.seen = (0.0, "", 0.0)
+        self._server = server if isinstance(server, OwnServer) else None
+        self._tick = tick
+        self._next_s = _FULLNESS_EVERY_S
+
+    def tick(self, elapsed_s: float) -> None:
+        self._tick(elapsed_s)
+        if self._server is not None and elapsed_s >= self._next_s:
+            self.seen = max(self.seen, (*self._server.fullest(), elapsed_s))
+            self._next_s = elapsed_s + _FULLNESS_EVERY_S
 
 
 class _Gpu:

@@ -36,6 +36,7 @@ TITLES = {
     "under_no_name": "captions under nobody's name",
     "server_cpu": "server processor time",
     "server_cpu_per_track": "server processor time a track-second",
+    "server_fullness": "how full the server said it was at most",
     "server_memory": "server memory",
     "late_p99": "harness's own lateness, p99",
     "held_up": "packets the server held up",

@@ -59,6 +59,13 @@ class OwnServer(PeerServer):
         samples = (sample for family in families for sample in family.samples)
         return next((s.value for s in samples if s.name == name and s.labels == labels), 0.0)
 
+    def fullest(self) -> tuple[float, str]:
+        """How full it is of what it has least of left, 0 to 1, and what that is."""
+        with urllib.request.urlopen(self.url.replace("ws://", "http://", 1) + "/metrics", timeout=10) as answer:
+            families = text_string_to_metric_families(answer.read().decode())
+        samples = [sample for family in families for sample in family.samples]
+        return max((s.value, s.labels["limit"]) for s in samples if s.name == "captions_limit_used")
+
     def log_bytes(self) -> int:
         """How much it has logged so far."""
         return os.fstat(self._complaints.fileno()).st_size

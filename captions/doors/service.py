@@ -40,7 +40,8 @@ class Line:
 
 @dataclass(slots=True)
 class Service:
-    """The engine, the rooms and the limits. `draining`: no new track is taken. `sessions`: the native ones, by id.
+    """The engine, the rooms and the limits. `draining`, `is_late`: no new track is taken. `sessions`: the native ones,
+    by id.
 
     `clock` is monotonic, `wall_clock` in seconds since 1970. `waiting`: what is kept for clients that have not read it;
     `waiting_audio`: what waits of files. `slots`: who has how many tracks. `elsewhere`: another node's address that
@@ -55,6 +56,7 @@ class Service:
     wall_clock: Callable[[], float]
     new_id: Callable[[], str]
     draining: bool = False
+    is_late: bool = False
     elsewhere: Callable[[], str | None] = lambda: None
     others: Callable[[], list[str]] = list
     sessions: dict[str, Session] = field(default_factory=dict)
@@ -65,4 +67,4 @@ class Service:
     def __post_init__(self) -> None:
         self.waiting = SharedBytes(self.limits.waiting_bytes)
         self.waiting_audio = WaitingAudio(self.limits.pending_bytes // _FILES_SHARE // _SAMPLE_BYTES)
-        self.slots = Slots(self.limits.tracks, lambda: self.engine.tracks)
+        self.slots = Slots(self.limits.tracks, lambda: self.engine.tracks, lambda: self.is_late)

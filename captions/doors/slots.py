@@ -34,12 +34,14 @@ class Slots:
     those are given up, the longest gone first. Their slots are free at once, though their last words are still on their
     way: no more than twice as many tracks as there are slots are ever open.
 
-    `open_tracks`: of the whole server, those that hold no slot of a session too.
+    `open_tracks`: of the whole server, those that hold no slot of a session too. While it `is_late` with what it has,
+    it takes no more: whoever is in would pay for it.
     """
 
-    def __init__(self, most: int, open_tracks: Callable[[], int]) -> None:
+    def __init__(self, most: int, open_tracks: Callable[[], int], is_late: Callable[[], bool] = lambda: False) -> None:
         self._most = most
         self._open_tracks = open_tracks
+        self._is_late = is_late
         self._held: Counter[str] = Counter()
         self._aside: dict[Waiting, None] = {}
         self._given_up: list[Waiting] = []
@@ -57,10 +59,12 @@ class Slots:
     @property
     def can_take(self) -> bool:
         """Whether there is room for one more, if need be in the place of somebody who is gone."""
-        return self.taken - sum(session.tracks for session in self._aside) < self._most
+        return not self._is_late() and self.taken - sum(session.tracks for session in self._aside) < self._most
 
     def make_room(self) -> bool:
         """See that there is room for one more track; False if there is none."""
+        if self._is_late():
+            return False
         while self.taken >= self._most:
             if not self._give_up(None):
                 return False
@@ -75,6 +79,8 @@ class Slots:
         while grant.tracks is not None and self._held[grant.holder] >= grant.tracks:
             if not self._give_up(grant.holder):
                 raise NoSlot("this key or token has all the tracks it may")
+        if self._is_late():
+            raise NoSlot("the server is late with the tracks it has; try another")
         if not self.make_room():
             raise NoSlot("the server has all the tracks it may; try another")
         self._held[grant.holder] += 1

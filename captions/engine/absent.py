@@ -41,5 +41,11 @@ class AbsentEngine(Engine):
     def look(self) -> None:
         """Nothing can fail."""
 
+    def model_strain(self) -> float:
+        return 0.0
+
+    def listener_late_s(self) -> float:
+        return 0.0
+
     def census(self) -> EngineCensus:
         return EngineCensus(0, 0, 0, 0, 0)

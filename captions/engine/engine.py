@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 from captions.config import Config
+from captions.engine.lateness import Lateness
 from captions.engine.listener import Listener
 from captions.engine.orders import (
     HearingEvent,
@@ -126,6 +127,7 @@ class Engine:
         self._sinks: dict[int, TrackSink] = {}
         self._next_track = first_track
         self._lanes_share = 0.0
+        self._strain = Lateness()
         self._idle = asyncio.Event()
         self._idle.set()
         self._post = post or (lambda _call: None)
@@ -228,6 +230,14 @@ class Engine:
         """The share of lanes that are busy with live tracks, as of the latest step; 1 while one waits for a lane."""
         return self._lanes_share
 
+    def model_strain(self) -> float:
+        """How near the model was to falling behind lately, 0 to 1."""
+        return self._strain.recent(self._clock())
+
+    def listener_late_s(self) -> float:
+        """How late live audio was heard lately."""
+        return self._listener.lateness.recent(self._clock())
+
     @property
     def tracks(self) -> int:
         return len(self._sinks)
@@ -317,6 +327,7 @@ class Engine:
             metrics.lane_steps.inc(report.lanes_stepped)
             metrics.step_seconds.observe(report.step_s)
             metrics.asr_model_step_duration.observe(report.step_s)
+        self._strain.saw(report.strain, self._clock())
         metrics.lanes_in_use.set(report.lanes_in_use)
         metrics.lanes_busy.set(report.lanes_busy)
         metrics.tracks_waiting.set(report.tracks_waiting)

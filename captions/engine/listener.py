@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from captions.engine.fairness import in_turns
+from captions.engine.lateness import Lateness
 from captions.engine.mailbox import Mailbox
 from captions.engine.orders import (
     Arrived,
@@ -97,7 +98,8 @@ class ListenedTrack:
 class Listener:
     """Call `start`, then `tell` from any thread; `deliver` is called on the listener's thread. `stop` ends it.
 
-    After an error `failure` says what happened, and nothing is heard any more; `worker` says whether it stands still.
+    After an error `failure` says what happened, and nothing is heard any more; `worker` says whether it stands still,
+    and `lateness` how long live audio waits here (seconds).
 
     `turn` is one round of work and may be called by hand instead of `start`. `pause_s` is the least time between two
     turns: it lets packets of many tracks gather, so that the detector runs on all of them at once. At most
@@ -130,7 +132,9 @@ class Listener:
         self._taken_bytes = 0
         self._left_bytes = 0
         self._inbox: Mailbox[Notice] = Mailbox(max_notices, PacketArrived)
+        self._behind_since: float | None = None
         self.failure: str | None = None
+        self.lateness = Lateness()
         self.worker = Worker("listener", self._run, clock)
 
     def start(self) -> None:
@@ -183,6 +187,8 @@ class Listener:
         until = self._clock() + TURN_S
         for notice in self._inbox.take():
             if isinstance(notice, PacketArrived):
+                if self._behind_since is None:
+                    self._behind_since = notice.packet.arrived_at
                 self._taken_bytes += len(notice.packet.data)
                 track = self._tracks.get(notice.track)
                 if track is None:
@@ -196,8 +202,17 @@ class Listener:
         self._drop_stale()
         self._hear(until, turn)
         self._left_bytes = sum(track.ear.pending_bytes for track in self._sounding.values())
-        self._end_stalled(self._clock(), turn)
+        now = self._clock()
+        self._end_stalled(now, turn)
+        self._see_lateness(now)
         return turn
+
+    def _see_lateness(self, now: float) -> None:
+        """Of what came first since live audio was last taken in to the end. Files may wait as long as they like."""
+        if self._behind_since is not None:
+            self.lateness.saw(now - self._behind_since, now)
+            if all(track.is_file for track in self._sounding.values()):
+                self._behind_since = None
 
     def _push(self, track: ListenedTrack, arrival: PacketArrived, turn: Turn) -> None:
         if track.ear.push(arrival.packet):

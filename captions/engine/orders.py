@@ -231,7 +231,8 @@ class Turn:
 class StepReport(Struct, frozen=True, array_like=True, gc=False):
     """What a step cost and how full the lanes are, for the metrics; `step_s` None where tracks only left.
 
-    `live_share`: see `Scheduler.live_share`.
+    `live_share`: see `Scheduler.live_share`. `strain`: how near the model is to falling
+    behind, 0 to 1, by this step.
     """
 
     step_s: float | None
@@ -242,6 +243,7 @@ class StepReport(Struct, frozen=True, array_like=True, gc=False):
     live_share: float
     lane_waits_s: tuple[float, ...]
     stalled: int
+    strain: float
 
 
 StepResults: TypeAlias = tuple[list[tuple[int, TrackEvent]], StepReport | None]

@@ -41,6 +41,7 @@ from captions.models.plan import Feed, Plan
 from captions.models.scheduler import Scheduler
 from captions.models.trace import LaneTrace
 from captions.types import (
+    FRAME_S,
     FRAME_SAMPLES,
     Flushed,
     ModelFailed,
@@ -54,6 +55,9 @@ from captions.types import (
 __all__ = ["Runner", "runner_of"]
 
 log = logging.getLogger(__name__)
+
+_STEPS_WAITED = 2.0
+"""A frame that comes during a step waits for its end, a frame of a model that falls behind for more than this."""
 
 
 class Runner:
@@ -214,7 +218,7 @@ class Runner:
         for feed in plan.feeds:
             if feed.closes is not None and feed.track is not None and not feed.closes.parts:
                 events.append((feed.track, Flushed(feed.closes.id)))
-        return events, self._report(plan, emitted_at - step_at)
+        return events, self._report(plan, emitted_at - step_at, _strain_of(plan, step_at, emitted_at))
 
     def _fill(self, feeds: list[Feed], step_at: float) -> None:
         batch = self._batch
@@ -254,7 +258,7 @@ class Runner:
             self._scheduler.answered(feed.track)
         return events
 
-    def _report(self, plan: Plan, step_s: float | None) -> StepReport:
+    def _report(self, plan: Plan, step_s: float | None, strain: float = 0.0) -> StepReport:
         scheduler = self._scheduler
         return StepReport(
             step_s=step_s,
@@ -265,7 +269,23 @@ class Runner:
             live_share=scheduler.live_share,
             lane_waits_s=tuple(plan.lane_waits_s),
             stalled=plan.stalled,
+            strain=strain,
         )
+
+
+def _strain_of(plan: Plan, step_at: float, emitted_at: float) -> float:
+    """See `StepReport`. A model falls behind when its steps take longer than a frame and frames wait for steps.
+
+    Either alone is no sign of it: a model that reads now and then takes long steps with pauses between them, and
+    a frame that comes during a step waits for its end. Files may wait, and so may what was said before a lane was had,
+    which is why it goes by the median of the live ones.
+    """
+    waited = sorted(plan.live_since)
+    if not waited:
+        return 0.0
+    step_s = max(emitted_at - step_at, 1e-6)
+    waited_s = step_at - waited[len(waited) // 2]
+    return max(0.0, min(1.0, step_s / FRAME_S, waited_s / (_STEPS_WAITED * step_s)))
 
 
 def runner_of(

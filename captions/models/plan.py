@@ -28,7 +28,10 @@ class Feed:
 
 @dataclass(slots=True)
 class Plan:
-    """One step: reset `resets`, then run `feeds`. `flushed` need no step: nothing was fed since the last flush."""
+    """One step: reset `resets`, then run `feeds`. `flushed` need no step: nothing was fed since the last flush.
+
+    `live_since`: when the frames of live tracks among the feeds had arrived.
+    """
 
     resets: list[int] = field(default_factory=list)
     feeds: list[Feed] = field(default_factory=list)
@@ -36,6 +39,7 @@ class Plan:
     gaps: list[tuple[int, Gap]] = field(default_factory=list)
     progress: list[tuple[int, Progress]] = field(default_factory=list)
     lane_waits_s: list[float] = field(default_factory=list)
+    live_since: list[float] = field(default_factory=list)
     stalled: int = 0
 
     def __bool__(self) -> bool:

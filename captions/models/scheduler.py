@@ -357,6 +357,8 @@ class Scheduler:
         while lane.state is not _FLUSHING and (item := backlog.pop()) is not None:
             if isinstance(item, Frame):
                 lane.feed(item, self._stall_frames > 0)
+                if t.live:
+                    plan.live_since.append(item.arrived_at)
                 plan.feeds.append(Feed(lane.index, t.id, item, None, backlog.frames > 0, lane.lane_at))
                 self._tell_progress(t)
                 return

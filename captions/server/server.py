@@ -53,8 +53,8 @@ log = logging.getLogger(__name__)
 
 _GOING_AWAY = 1001
 _INTERNAL_ERROR = 1011
-_WATCH_S = 0.25
-"""How often the two worker threads are looked after."""
+_WATCH_S = 0.05
+"""How often the two worker threads and the event loop itself are looked after."""
 _HOUSEKEEPING_S = 5.0
 _LAST_WORDS_S = 3.0
 """What is left of `drain_s` for the last words of tracks that did not move to another node."""
@@ -314,8 +314,12 @@ class Server:
         self._reading_again = asyncio.create_task(self.read_again())
 
     async def _watch(self) -> None:
-        while self._engine.look() is None:  # noqa: ASYNC110 -- a thread that stands still sets no event
+        """See whether the threads get on, and how late the event loop is: what was to come now comes later."""
+        loop = asyncio.get_running_loop()
+        while self._engine.look() is None:
+            due_at = loop.time() + _WATCH_S
             await asyncio.sleep(_WATCH_S)
+            self._fullness.look(loop.time() - due_at)
         self._failed.set()
 
     def _describe(self) -> Node:

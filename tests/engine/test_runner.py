@@ -52,12 +52,13 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = 100.0
+        self.step_s = STEP_S
 
     def __call__(self) -> float:
         return self.now
 
     def step(self, _lanes: int) -> None:
-        self.now += STEP_S
+        self.now += self.step_s
 
 
 class Failing(ScriptedModel):
@@ -347,8 +348,42 @@ def test_a_step_reports_what_it_cost_and_how_full_the_lanes_are() -> None:
             live_share=1.0,
             lane_waits_s=(0.0, 0.0, 0.0),
             stalled=0,
+            strain=0.0,
         )
     ]
+
+
+@pytest.mark.parametrize(
+    ("step_s", "waited_s", "strain"),
+    [
+        (0.04, [0.04] * 3, 0.5),
+        (0.04, [9.0] * 3, 0.5),
+        (0.16, [0.08] * 3, 0.25),
+        (0.16, [0.32] * 3, 1.0),
+        (0.16, [0.0, 0.0, 9.0], 0.0),
+        (0.16, [0.0, 9.0, 9.0], 1.0),
+    ],
+    ids=["in time", "short steps", "long steps", "falling behind", "one catches up", "most fall behind"],
+)
+def test_the_model_is_strained_where_steps_are_longer_than_frames_and_frames_wait(
+    step_s: float, waited_s: list[float], strain: float
+) -> None:
+    bench = Bench(lanes=3)
+    bench.clock.step_s = step_s
+    for track, waited in enumerate(waited_s):
+        frame = push(track, 0, spoken_frame(1), bench.clock.now - waited)
+        bench.runner.submit([OpenTrack(track, "room", True), frame, StartSpeech(track)])
+    bench.runner.turn()
+    assert bench.reports()[-1].strain == pytest.approx(strain)
+
+
+def test_files_may_wait_without_straining_the_model() -> None:
+    bench = Bench(lanes=1)
+    bench.clock.step_s = 0.16
+    file: list[Order] = [OpenTrack(0, "room", False), RankTrack(0, live=False), push(0, 0, spoken_frame(1), 0.0)]
+    bench.runner.submit([*file, StartSpeech(0)])
+    bench.runner.turn()
+    assert bench.reports()[-1].strain == 0.0
 
 
 class Dictated(ScriptedModel):

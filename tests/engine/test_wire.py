@@ -57,7 +57,9 @@ def test_everything_the_model_says_arrives_as_it_was() -> None:
         Word("one", 0, 5, timing), Word("two", 5, 9, open=True), WordEnd(8), Tentative((Word("three", 9, 10),)),
         Pause(9, (0.25, 0.5), True), Flushed(None), Flushed("f"), Gap(0, 9, "overload"), Progress(9), ModelFailed("no"),
     ]  # fmt: skip
-    said = Said(7, [(track, event) for track, event in enumerate(events)], StepReport(0.5, 1, 2, 3, 4, 0.5, (0.25,), 5))
+    said = Said(
+        7, [(track, event) for track, event in enumerate(events)], StepReport(0.5, 1, 2, 3, 4, 0.5, (0.25,), 5, 0.25)
+    )
     assert decode_from_model(encode(said)) == said
     assert decode_from_model(encode(Said(7, [], None))) == Said(7, [], None)
 

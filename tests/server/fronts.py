@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from captions import logs
-from captions.config import Config, ServerConfig
+from captions.config import Config, LimitsConfig, ServerConfig
 from captions.models.scripted import ScriptedModel
 from captions.server.supervisor import Supervisor
 from tests.server.harness import PATIENCE_S
@@ -79,7 +79,8 @@ async def serving_by(fronts: int) -> AsyncIterator[Fronts]:
 
 def main() -> None:
     logs.configure()
-    config = Config(server=ServerConfig(port=0, fronts=int(sys.argv[1]), drain_s=2.0, hang_s=2.0))
+    server = ServerConfig(port=0, fronts=int(sys.argv[1]), drain_s=2.0, hang_s=2.0)
+    config = Config(server=server, limits=LimitsConfig(late_s=60.0))
     supervisor = Supervisor(config, partial(ScriptedModel, LANES))
     url = f"ws://127.0.0.1:{supervisor.port}"
     supervisor.run(lambda _info: print(json.dumps({"url": url}), flush=True))
