@@ -238,11 +238,12 @@ class ClusterConfig(_SecretSection, frozen=True):
     """What several nodes share. `redis`: its address; "" keeps the rooms in this process.
 
     `role`: what this node does. `address`: where clients reach it, "ws://10.0.0.7:8080"; "" is where it listens.
-    `waiting_bytes`: what is kept for the other nodes while Redis is away.
+    `waiting_bytes`: what is kept for the other nodes while Redis is away. `room_bytes`: what a room may take in Redis.
     """
 
     redis: Annotated[str, Meta(pattern=r"^$|^(rediss?(\+cluster|\+sentinel)?|unix)://.+$")] = ""
     waiting_bytes: Count = 16 << 20
+    room_bytes: Count = 32 << 20
     role: Role = "all"
     address: Annotated[str, Meta(pattern=r"^$|^wss?://[^/?#@\s]+$")] = ""
 

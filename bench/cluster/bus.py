@@ -49,8 +49,8 @@ class _Watcher:
 
     def send(self, payload: str) -> None:
         """The segment's `said_at` is when it was published, by the clock of this machine."""
-        said_at = json.loads(payload)["said_at"] if '"said_at"' in payload else 0.0
-        self._delays.append(time.time() - said_at)
+        _, _, rest = payload.partition('"said_at":')
+        self._delays.append(time.time() - float(rest.partition(",")[0]))
 
 
 async def measure_bus(redis: RedisServer, rooms: int, rate: float, seconds: float) -> BusFigures:
@@ -94,7 +94,7 @@ def _resident_mb(pid: int) -> float:
 
 
 def _node(url: str, name: str) -> SharedRooms:
-    return SharedRooms(RoomsConfig(), 10, Bus(url, 600.0, 12_000), name, Metrics(), 16 << 20)
+    return SharedRooms(RoomsConfig(), 10, Bus(url, 600.0, 12_000, 16 << 20), name, Metrics(), 16 << 20)
 
 
 async def _publish(url: str, rooms: int, rate: float, seconds: float) -> None:

@@ -181,7 +181,7 @@ def _redis(config: Config) -> Finding:
 
 
 async def _read_something(url: str) -> None:
-    bus = Bus(url, keep_s=1.0, most_entries=1)
+    bus = Bus(url, keep_s=1.0, most_entries=1, most_bytes=1)
     try:
         await bus.before("captions check", None, 1)
     finally:

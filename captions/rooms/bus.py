@@ -1,4 +1,4 @@
-"""What nodes share, in Redis: one stream a room, and what each told of itself. The only importer of redis.
+"""What nodes share, in Redis: one stream a room, and what each told of itself.
 
 The keys of a room carry one of 64 hash tags, so that a Redis Cluster spreads rooms over its machines and one blocking
 read still follows all the rooms of a tag.
@@ -6,39 +6,58 @@ read still follows all the rooms of a tag.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-import math
-import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 from zlib import crc32
 
-from redis.asyncio import Redis
-from redis.asyncio.cluster import RedisCluster
-from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel
-from redis.backoff import NoBackoff
+import msgspec
 from redis.exceptions import RedisError, ResponseError
 
 from captions.rooms.outgoing import Entry
 from captions.rooms.position import NOWHERE, Position
+from captions.rooms.redis_client import redis_client
 from captions.rooms.rooms import RoomsAway
 
-__all__ = ["Bus", "StreamEntry"]
+__all__ = ["RETRY_S", "Bus", "StreamEntry"]
 
 log = logging.getLogger(__name__)
 
 _TAGS = 64
 _SLACK = 0.05
-"""A room is kept so much longer than it has to be, so that Redis need not be told with every word."""
-_TIMEOUT_S = 1.0
-"""A Redis that has not answered for so long is away."""
+"""A room is kept so much longer than it has to be, so that its end need not be moved with every word."""
+RETRY_S = 0.25
+"""After `RoomsAway` it is worth asking again."""
 _BLOCK_MS = 100
 """How long a read waits for news: a room that is newly watched is live after no more than that."""
 
+_MOST_KNOWN_KEYS = 20_000
 _NODES = "captions:{nodes}"
+
+_APPEND = """
+local refused = {}
+for index, entry in ipairs(cmsgpack.unpack(ARGV[1])) do
+  local added = redis.pcall('XADD', KEYS[entry[1]], 'MAXLEN', '~', ARGV[3], '*', 'n', ARGV[2], 's', entry[2])
+  if type(added) == 'table' then table.insert(refused, {index - 1, added.err}) end
+end
+for _, key in ipairs(KEYS) do
+  local bytes, length = redis.pcall('MEMORY', 'USAGE', key), redis.pcall('XLEN', key)
+  if type(bytes) == 'number' and type(length) == 'number' and bytes > tonumber(ARGV[4]) then
+    redis.pcall('XTRIM', key, 'MAXLEN', '~', math.floor(length * tonumber(ARGV[4]) / bytes * 0.9))
+  end
+  if redis.call('PTTL', key) < tonumber(ARGV[5]) then redis.pcall('PEXPIRE', key, ARGV[6]) end
+end
+return refused
+"""
+"""KEYS: the rooms'. ARGV: MessagePack of [which key, JSON] for each entry; node; entries and bytes a room may have; how
+long it is kept at least, and how long from now on if that is too soon. Returns which were refused, and why.
+
+One command for all entries of a turn: on the node, a command costs many times what it costs in Redis.
+"""
 
 StreamEntry = tuple[Position, bytes, bytes]
 """Where it stands, which node said it, and the JSON of a caption's revision or a notice."""
@@ -49,14 +68,13 @@ class Bus:
 
     `url`: redis://, rediss:// or unix:// as the redis package takes them; redis+cluster://HOST:PORT, or
     redis+sentinel://HOST:PORT,HOST:PORT/MASTER (`rediss+` for TLS). `keep_s`: how long a room's stream is kept after
-    its last entry. `most_entries`: about how many of them.
+    its last entry. `most_entries`, `most_bytes`: about how many of them, and how much of Redis's memory they take.
     """
 
-    def __init__(self, url: str, keep_s: float, most_entries: int) -> None:
-        self._redis, self._is_cluster = _client(url)
-        self._keep_s = max(0.001, keep_s)
-        self._kept_at: dict[str, float] = {}
-        self._most_entries = most_entries
+    def __init__(self, url: str, keep_s: float, most_entries: int, most_bytes: int) -> None:
+        self._redis, self._is_cluster = redis_client(url)
+        keep_ms = max(1, int(keep_s * 1_000))
+        self._limits = (most_entries, most_bytes, keep_ms, int(keep_ms * (1 + _SLACK)))
         self._listed: set[str] = set()
         self._forgotten: set[str] = set()
         self.is_up = False
@@ -74,10 +92,8 @@ class Bus:
             if self.is_up:
                 log.warning("the other nodes cannot be reached", extra={"error": why})
             self.is_up = False
-            raise RoomsAway(why) from error
-        if not self.is_up:
             self._listed.clear()
-            self._kept_at.clear()
+            raise RoomsAway(why) from error
         self.is_up = True
 
     def shard_of(self, room: str) -> int:
@@ -85,41 +101,51 @@ class Bus:
         return crc32(room.encode()) % _TAGS if self._is_cluster else 0
 
     async def append(self, node: str, entries: Sequence[Entry]) -> list[Entry]:
-        """Add to the rooms' streams, in order and in one round trip. Returns what Redis will not take for good.
+        """Add to the rooms' streams, in order. Returns what Redis will not take for good.
 
         After `RoomsAway` some of it may be there all the same: to give it again harms nobody.
         """
         async with self._asking():
-            pipeline = self._redis.pipeline(transaction=False)
+            await self._list_rooms(node, {entry.room for entry in entries})
+            shards: dict[int, list[Entry]] = defaultdict(list)
             for entry in entries:
-                fields: dict[Any, Any] = {"n": node, "s": entry.payload}
-                pipeline.xadd(_key(entry.room), fields, maxlen=self._most_entries, approximate=True)
-            spoken_in = {entry.room for entry in entries}
-            now = time.monotonic()
-            fading = [room for room in spoken_in if now - self._kept_at.get(room, -math.inf) > self._keep_s * _SLACK]
-            for room in fading:
-                pipeline.pexpire(_key(room), int(self._keep_s * (1 + _SLACK) * 1_000))
-            for room in spoken_in - self._listed:
-                pipeline.sadd(_rooms_key(node), room)
-            for room in self._forgotten:
-                pipeline.srem(_rooms_key(node), room)
-            results = (await pipeline.execute(raise_on_error=False))[: len(entries)]
-        self._listed |= spoken_in
-        self._forgotten.clear()
-        self._kept_at |= dict.fromkeys(fading, now)
-        refused = [entry for entry, result in zip(entries, results, strict=True) if isinstance(result, Exception)]
+                shards[self.shard_of(entry.room)].append(entry)
+            found = await asyncio.gather(*(self._append(node, part) for part in shards.values()))
+        refused = [one for part in found for one in part]
         if len(refused) == len(entries):
-            raise RoomsAway(str(results[0]))
-        return refused
+            raise RoomsAway(f"Redis: {refused[0][1]}")
+        return [entry for entry, _ in refused]
+
+    async def _append(self, node: str, entries: list[Entry]) -> list[tuple[Entry, str]]:
+        """To rooms of one shard; what was refused, and why."""
+        keys: dict[str, int] = {}
+        told = [(keys.setdefault(_key(entry.room), len(keys) + 1), entry.payload) for entry in entries]
+        packed = msgspec.msgpack.encode(told)
+        refused = await self._redis.eval(_APPEND, len(keys), *keys, packed, node, *self._limits)
+        return [(entries[index], why.decode()) for index, why in refused]
+
+    async def _list_rooms(self, node: str, rooms: set[str]) -> None:
+        """Which rooms a node has to do with: before it speaks there, so that who buries it finds them."""
+        new = rooms - self._listed
+        if not new and not self._forgotten:
+            return
+        pipeline = self._redis.pipeline(transaction=False)
+        if self._forgotten:
+            pipeline.srem(_rooms_key(node), *self._forgotten)
+        if new:
+            pipeline.sadd(_rooms_key(node), *new)
+        await pipeline.execute()
+        self._listed |= new
+        self._forgotten.clear()
 
     async def read(self, positions: Mapping[str, Position]) -> list[tuple[str, list[StreamEntry]]]:
         """What came behind each room's position, some of it if it is much; waits a moment for it."""
-        rooms = {_key(room).encode(): room for room in positions}
         streams: dict[Any, Any] = {_key(room): str(position) for room, position in positions.items()}
+        rooms = dict(zip(streams, positions, strict=True))
         count = max(10, 2_000 // len(positions))
         async with self._asking():
             found = await self._redis.xread(streams, count=count, block=_BLOCK_MS)
-        return [(rooms[key], _entries(entries)) for key, entries in found]
+        return [(rooms[key.decode()], _entries(entries)) for key, entries in found]
 
     async def after(self, room: str, position: Position, count: int) -> list[StreamEntry]:
         """The first entries behind a position."""
@@ -151,7 +177,6 @@ class Bus:
 
     def forget(self, room: str) -> None:
         """A node has nothing to do with a room any more, and need not be asked for what it said there."""
-        self._kept_at.pop(room, None)
         if room in self._listed:
             self._listed.discard(room)
             self._forgotten.add(room)
@@ -179,32 +204,16 @@ def _rooms_key(node: str) -> str:
     return f"{_NODES}:{node}:rooms"
 
 
+@lru_cache(_MOST_KNOWN_KEYS)
 def _key(room: str) -> str:
     return f"captions:{{{crc32(room.encode()) % _TAGS}}}:room:{room}"
 
 
 def _entries(found: Any) -> list[StreamEntry]:
     """Entries as the redis package gives them; what others have put into a stream of ours has no JSON."""
-    return [(Position.parse(at.decode()), fields.get(b"n", b""), fields.get(b"s", b"")) for at, fields in found]
+    return [(_position(at), fields.get(b"n", b""), fields.get(b"s", b"")) for at, fields in found]
 
 
-def _client(url: str) -> tuple[Any, bool]:
-    """The package's client for an address, and whether it is one of a Cluster. Connects when first used."""
-    options: dict[str, Any] = {
-        "socket_timeout": _TIMEOUT_S,
-        "socket_connect_timeout": _TIMEOUT_S,
-        "retry": Retry(NoBackoff(), 0),
-        "protocol": 2,
-    }
-    split = urlsplit(url)
-    scheme, _, kind = split.scheme.partition("+")
-    plain = urlunsplit(split._replace(scheme=scheme))
-    if kind == "cluster":
-        return RedisCluster.from_url(plain, **options), True
-    if kind == "sentinel":
-        hosts = split.netloc.rpartition("@")[2].split(",")
-        sentinels = [(host.partition(":")[0], int(host.partition(":")[2] or 26_379)) for host in hosts]
-        login = {"username": split.username, "password": split.password, "ssl": scheme == "rediss"}
-        sentinel: Any = Sentinel(sentinels, sentinel_kwargs=options, **options, **login)  # type: ignore[no-untyped-call]
-        return sentinel.master_for(split.path.strip("/")), False
-    return Redis.from_url(plain, **options), False
+def _position(at: bytes) -> Position:
+    ms, _, number = at.partition(b"-")
+    return Position(int(ms), int(number))

@@ -26,7 +26,7 @@ def bus_for(config: Config) -> Bus | None:
     from captions.rooms.bus import Bus
 
     most_entries = max(_FEWEST_ENTRIES, _REVISIONS_A_SEGMENT * config.rooms.transcript_segments)
-    return Bus(config.cluster.redis, config.rooms.forget_after_s, most_entries)
+    return Bus(config.cluster.redis, config.rooms.forget_after_s, most_entries, config.cluster.room_bytes)
 
 
 def rooms_for(config: Config, metrics: Metrics, bus: Bus | None, node: str) -> Rooms:

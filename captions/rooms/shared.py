@@ -1,7 +1,7 @@
 """Rooms that many nodes have together, over Redis: one stream a room, of which each node keeps the end it needs.
 
     publish -> the room here and who watches it here, at once
-            -> outgoing -> Redis -> every other node that follows the room -> the room there -> who watches it there
+            -> telling -> Redis -> following, at every other node whose watchers want the room -> the room there
 
 A node follows a room while somebody watches it there. What its own tracks say does not take the way over Redis to its
 own watchers, who so notice nothing when Redis is away; coming back on the stream it only says where it stands.
@@ -18,11 +18,14 @@ import msgspec
 
 from captions.config import RoomsConfig
 from captions.metrics import Metrics
-from captions.rooms.bus import Bus, StreamEntry
-from captions.rooms.outgoing import Entry, Outgoing
+from captions.rooms.bus import RETRY_S, Bus, StreamEntry
+from captions.rooms.followed_room import FollowedRoom
+from captions.rooms.following import Following
+from captions.rooms.outgoing import Entry
 from captions.rooms.position import NOWHERE, Position
-from captions.rooms.room import Kept, Room, positioned, read_kept
+from captions.rooms.room import Kept, positioned, read_kept
 from captions.rooms.rooms import MISSED, RoomCensus, RoomFull, RoomsAway, Watcher
+from captions.rooms.telling import Telling
 from captions.rooms.transcripts import Transcript
 from captions.stream.captions import Caption
 
@@ -37,42 +40,9 @@ _PAGE = 200
 _MOST_HISTORY_PAGES = 10
 _MOST_REST = 500
 """Segments shown to a watcher that comes back; one that was away for more is told so."""
-_SLICE = 50
-"""Entries taken from the stream before others get their turn on the event loop."""
-_PACE_S = 0.002
-"""Between two reads of the followed rooms: what comes meanwhile comes together."""
-_RETRY_S = 0.25
 _LAST_WORDS_S = 2.0
 _MOST_READS_AT_ONCE = 8
 """Of histories and transcripts; others wait for their turn."""
-
-
-class _FollowedRoom(Room):
-    """`waiting`: watchers who are shown nothing before the history is here, and where they were.
-
-    `returning`: those who said where they were, and what was said since. `shown`: set once a watcher has the history
-    or the rest. `follower` reads the history; None while
-    nobody watches. `open`: watchers are shown what there is.
-    """
-
-    def __init__(self, history: int) -> None:
-        super().__init__(history)
-        self.waiting: dict[Watcher, Position | None] = {}
-        self.returning: dict[Watcher, list[Kept]] = {}
-        self.shown: dict[Watcher, asyncio.Event] = {}
-        self.follower: asyncio.Task[None] | None = None
-        self.open = False
-
-    @property
-    def everybody(self) -> int:
-        return len(self.watchers) + len(self.waiting) + len(self.returning)
-
-    def show(self, kept: Kept) -> None:
-        """To all who watch, and to those whose history is being read once it is there."""
-        if self.watchers:
-            self.tell(positioned(kept.payload, self.position))
-        for collected in self.returning.values():
-            collected.append(kept)
 
 
 class SharedRooms:
@@ -93,17 +63,11 @@ class SharedRooms:
         self._node = node
         self._node_bytes = node.encode()
         self._metrics = metrics
-        self._rooms: dict[str, _FollowedRoom] = {}
-        self._outgoing = Outgoing(kept_bytes)
-        self._under_way: list[Entry] = []
-        self._said = asyncio.Event()
-        self._all_told = asyncio.Event()
-        self._all_told.set()
-        self._positions: dict[int, dict[str, Position]] = {}
-        self._reading: set[int] = set()
+        self._rooms: dict[str, FollowedRoom] = {}
+        self._telling = Telling(bus, node, metrics, kept_bytes)
+        self._following = Following(bus, self._take, self._missed)
         self._reads = asyncio.Semaphore(_MOST_READS_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._stopping = False
         self.failed = False
 
     def __len__(self) -> int:
@@ -121,15 +85,15 @@ class SharedRooms:
         return [room.census(name, now) for name, room in self._rooms.items()]
 
     async def start(self) -> None:
-        self._begin(self._write())
+        self._begin(self._telling.run())
 
     async def stop(self) -> None:
         try:
             async with asyncio.timeout(_LAST_WORDS_S):
-                await self._all_told.wait()
+                await self._telling.done()
         except TimeoutError:
-            log.warning("stopped before the other nodes were told everything", extra={"entries": len(self._outgoing)})
-        self._stopping = True
+            log.warning("stopped before the other nodes were told everything", extra={"entries": len(self._telling)})
+        self._following.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -141,10 +105,7 @@ class SharedRooms:
         payload = _encoder.encode(caption).decode()
         kept = Kept.of(caption, payload)
         room.add(kept)
-        self._outgoing.put(Entry(caption.room, caption.id, payload))
-        self._metrics.bus_waiting_bytes.set(self._outgoing.waiting_bytes)
-        self._all_told.clear()
-        self._said.set()
+        self._telling.put(Entry(caption.room, caption.id, payload))
         room.show(kept)
         return payload
 
@@ -200,10 +161,10 @@ class SharedRooms:
             del self._rooms[name]
             self._bus.forget(name)
 
-    def _room(self, name: str, now: float) -> _FollowedRoom:
+    def _room(self, name: str, now: float) -> FollowedRoom:
         room = self._rooms.get(name)
         if room is None:
-            room = self._rooms[name] = _FollowedRoom(self._config.history_segments)
+            room = self._rooms[name] = FollowedRoom(self._config.history_segments)
         room.touched_at = now
         return room
 
@@ -220,36 +181,9 @@ class SharedRooms:
             self.failed = True
             log.error("the rooms have failed", exc_info=task.exception())
 
-    # What this node says.
-
-    async def _write(self) -> None:
-        while True:
-            await self._said.wait()
-            self._said.clear()
-            while self._outgoing:
-                await self._tell_others()
-            self._all_told.set()
-
-    async def _tell_others(self) -> None:
-        entries = self._under_way = self._outgoing.take()
-        losses = self._outgoing.losses()
-        entries += [Entry(room, f"{MISSED}{room}", MISSED) for room in losses]
-        try:
-            refused = await self._bus.append(self._node, entries)
-        except RoomsAway:
-            self._outgoing.back(entries)
-            await asyncio.sleep(_RETRY_S)
-        else:
-            self._metrics.bus_published.inc(len(entries) - len(refused))
-            self._metrics.bus_lost.inc(len(refused))
-        self._under_way = []
-        self._metrics.bus_lost.inc(self._outgoing.lost)
-        self._outgoing.lost = 0
-        self._metrics.bus_waiting_bytes.set(self._outgoing.waiting_bytes)
-
     # What this node follows.
 
-    async def _follow(self, name: str, room: _FollowedRoom) -> None:
+    async def _follow(self, name: str, room: FollowedRoom) -> None:
         """Read a room's history, let its watchers in, and have what comes next read on.
 
         While Redis is away they are shown what this node knows; the rest comes when it is back.
@@ -261,16 +195,14 @@ class SharedRooms:
                 break
             except RoomsAway:
                 self._let_in(name, room)
-                await asyncio.sleep(_RETRY_S)
+                await asyncio.sleep(RETRY_S)
         room.position = history[-1][0] if history else NOWHERE
         news = room.rebuild([kept for at, _, payload in history if (kept := read_kept(payload, at)) is not None])
         for kept in news if room.open else ():
             room.show(kept)
-        shard = self._bus.shard_of(name)
-        self._positions.setdefault(shard, {})[name] = room.position
-        if shard not in self._reading:
-            self._reading.add(shard)
-            self._begin(self._read(shard))
+        reading = self._following.follow(name, room.position)
+        if reading is not None:
+            self._begin(reading)
         self._let_in(name, room)
 
     async def _history(self, name: str) -> list[StreamEntry]:
@@ -285,54 +217,20 @@ class SharedRooms:
                 break
         return found[::-1]
 
-    def _unfollow(self, name: str, room: _FollowedRoom) -> None:
+    def _unfollow(self, name: str, room: FollowedRoom) -> None:
         if room.follower is not None:
             room.follower.cancel()
         room.follower = None
         room.open = False
-        self._positions.get(self._bus.shard_of(name), {}).pop(name, None)
+        self._following.unfollow(name)
         if not room.spoken_in:
             self._rooms.pop(name, None)
 
-    async def _read(self, shard: int) -> None:
-        """Follow all the watched rooms of a shard; ends when there are none."""
-        positions = self._positions[shard]
-        loop = asyncio.get_running_loop()
-        was_away = False
-        while positions and not self._stopping:
-            began_at = loop.time()
-            try:
-                if was_away:
-                    await self._tell_of_holes(dict(positions))
-                news = await self._bus.read(positions)
-            except RoomsAway:
-                was_away = True
-                await asyncio.sleep(_RETRY_S)
-                continue
-            was_away = False
-            taken = 0
-            for name, entries in news:
-                for entry in entries:
-                    room = self._rooms.get(name)
-                    if room is None or name not in positions:
-                        break
-                    positions[name] = room.position = entry[0]
-                    self._take(room, entry)
-                    taken += 1
-                    if taken % _SLICE == 0:
-                        await asyncio.sleep(0)
-            await asyncio.sleep(max(0.0, began_at + _PACE_S - loop.time()))
-        self._reading.discard(shard)
-
-    async def _tell_of_holes(self, positions: dict[str, Position]) -> None:
-        for name, position in positions.items():
-            room = self._rooms.get(name)
-            if not await self._bus.has_all_since(name, position) and room is not None:
-                room.tell(MISSED)
-
-    def _take(self, room: _FollowedRoom, entry: StreamEntry) -> None:
+    def _take(self, name: str, entry: StreamEntry) -> None:
         """One entry of a room's stream: news is shown, what is known by now is not."""
+        room = self._rooms[name]
         at, node, payload = entry
+        room.position = at
         kept = read_kept(payload, at)
         if kept is None:
             if payload == MISSED.encode():
@@ -342,9 +240,12 @@ class SharedRooms:
             self._metrics.bus_received.inc()
             room.show(kept)
 
+    def _missed(self, name: str) -> None:
+        self._rooms[name].tell(MISSED)
+
     # Who watches.
 
-    def _let_in(self, name: str, room: _FollowedRoom) -> None:
+    def _let_in(self, name: str, room: FollowedRoom) -> None:
         """Show the history to those who wait for it; who was here before gets what was said since."""
         room.open = True
         waiting, room.waiting = room.waiting, {}
@@ -354,15 +255,10 @@ class SharedRooms:
                     watcher.send(payload)
                 self._shown(room, watcher)
             else:
-                room.returning[watcher] = self._untold(name)
+                room.returning[watcher] = self._telling.untold(name)
                 self._begin(self._return(name, room, watcher, since))
 
-    def _untold(self, name: str) -> list[Kept]:
-        """What was said here in a room and may not be in its stream yet."""
-        entries = self._outgoing.of(name) + [entry for entry in self._under_way if entry.room == name]
-        return [kept for entry in entries if (kept := read_kept(entry.payload.encode(), None)) is not None]
-
-    async def _return(self, name: str, room: _FollowedRoom, watcher: Watcher, since: Position) -> None:
+    async def _return(self, name: str, room: FollowedRoom, watcher: Watcher, since: Position) -> None:
         """What is said while the stream is read is collected; then everything is sent at once, in order."""
         newest: dict[str, Kept] = {}
         try:
@@ -401,7 +297,7 @@ class SharedRooms:
             watcher.send(positioned(kept.payload, max(since, room.position)))
         self._shown(room, watcher)
 
-    def _shown(self, room: _FollowedRoom, watcher: Watcher) -> None:
+    def _shown(self, room: FollowedRoom, watcher: Watcher) -> None:
         room.watchers.add(watcher)
         room.shown[watcher].set()
 

@@ -161,7 +161,7 @@ async def test_where_everybody_is_full_the_client_gives_up_and_says_so(server: R
 
 
 async def test_what_a_node_left_open_is_closed_as_it_stood(server: RedisServer) -> None:
-    bus = Bus(server.url, 60.0, 1_000)
+    bus = Bus(server.url, 60.0, 1_000, 1 << 20)
     async with node(server.url, "a") as a, node(server.url, "b") as b, node(server.url, "c") as c:
         a.publish(segment("1", 3, final=True), 0.0)
         a.publish(segment("2", 1), 0.0)
@@ -180,7 +180,7 @@ async def test_what_a_node_left_open_is_closed_as_it_stood(server: RedisServer) 
 
 
 async def test_a_lost_node_is_seen_to_by_one(server: RedisServer) -> None:
-    bus = Bus(server.url, 60.0, 1_000)
+    bus = Bus(server.url, 60.0, 1_000, 1 << 20)
     assert [await bus.claim("a", by, 30.0) for by in "bcd"] == [True, False, False]
     await bus.node_left("a")
     assert await bus.claim("a", "c", 30.0)

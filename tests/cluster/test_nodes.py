@@ -38,7 +38,7 @@ async def nobody_lost(node: str) -> None:
 
 async def test_each_node_knows_the_others_and_sends_to_the_emptiest_that_takes_tracks(server: RedisServer) -> None:
     told = [node("a"), node("b", 0.5), node("c", 0.1, draining=True), node("d", 0.0, role="watch"), node("e", 0.3)]
-    bus = Bus(server.url, 60.0, 1_000)
+    bus = Bus(server.url, 60.0, 1_000, 1 << 20)
     all_nodes = [Nodes(bus, this.id, lambda this=this: this, nobody_lost) for this in told]  # type: ignore[misc]
     for nodes in all_nodes:
         await nodes.start()
@@ -57,7 +57,7 @@ async def test_each_node_knows_the_others_and_sends_to_the_emptiest_that_takes_t
 
 
 async def test_many_who_are_sent_away_at_once_are_not_all_sent_to_one_node(server: RedisServer) -> None:
-    bus = Bus(server.url, 60.0, 1_000)
+    bus = Bus(server.url, 60.0, 1_000, 1 << 20)
     one, two, full = [
         Nodes(bus, this.id, lambda this=this: this, nobody_lost)  # type: ignore[misc]
         for this in (node("b", 0.2), node("c", 0.21), node("a", 1.0))

@@ -80,12 +80,13 @@ async def node(
     history: int = 50,
     forget_after_s: float = 600.0,
     most_entries: int = 12_000,
+    room_bytes: int = 16 << 20,
     waiting_bytes: int = 1 << 20,
     watchers: int = 10,
     metrics: Metrics | None = None,
 ) -> AsyncIterator[SharedRooms]:
     config = RoomsConfig(history_segments=history, forget_after_s=forget_after_s)
-    bus = Bus(url, forget_after_s, most_entries)
+    bus = Bus(url, forget_after_s, most_entries, room_bytes)
     rooms = SharedRooms(config, watchers, bus, name, metrics or Metrics(), waiting_bytes)
     await rooms.start()
     try:
@@ -130,6 +131,8 @@ async def test_who_comes_late_is_shown_the_history_of_all_nodes(clean: RedisServ
         await until(lambda: a.is_up)
         b.publish(segment("3", 4, final=True), 0.0)
         b.publish(segment("4", 0), 0.0)
+        with redis.Redis(port=clean.port) as client:
+            await until(lambda: client.xlen(*client.keys("*:room:daily")) == 6)
         await watching(b).shows(("2", 1), ("3", 4), ("4", 0))
         await watching(a).shows(("2", 1), ("3", 4), ("4", 0))
 
@@ -213,6 +216,36 @@ async def test_who_comes_back_after_the_history_has_gone_is_told(clean: RedisSer
         late = watching(a, since=Position(1, 0))
         await until(lambda: ("0999", 0) in late.shown)
         assert late.shown[0] == MISSED
+
+
+async def test_a_room_takes_no_more_of_redis_than_it_may_and_its_newest_stays(clean: RedisServer) -> None:
+    async with node(clean.url, "a", room_bytes=200_000) as a:
+        for number in range(1_000):
+            a.publish(segment(f"{number:04}", final=True, text="x" * (4_000 if number % 100 == 0 else 400)), 0.0)
+            if number % 50 == 0:
+                await asyncio.sleep(0.005)
+        with redis.Redis(port=clean.port) as client:
+            await until(lambda: "0999" in str(client.xrevrange(client.keys("*:room:*")[0], count=1)))
+            (key,) = client.keys("*:room:*")
+            assert client.memory_usage(key) <= 200_000
+            assert client.xlen(key) > 100
+        assert "0999" in await kept(a, "daily")
+
+
+async def test_a_room_that_redis_will_not_take_silences_no_other(clean: RedisServer) -> None:
+    metrics = Metrics()
+    async with node(clean.url, "a", metrics=metrics) as a, node(clean.url, "b") as b:
+        there = watching(b)
+        a.publish(segment("1", final=True, room="weekly"), 0.0)
+        with redis.Redis(port=clean.port) as client:
+            await until(lambda: bool(client.keys("*:room:weekly")))
+            (key,) = client.keys("*:room:weekly")
+            client.set(key, "not a stream")
+        for number in range(3):
+            a.publish(segment(f"w{number}", final=True, room="weekly"), 0.0)
+            a.publish(segment(f"d{number}", final=True), 0.0)
+        await there.shows(*((f"d{number}", 0) for number in range(3)))
+        await until(lambda: metrics.registry.get_sample_value("captions_bus_lost_total") == 3)
 
 
 async def test_transcripts_outlive_the_nodes(clean: RedisServer) -> None:

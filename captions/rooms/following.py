@@ -1,0 +1,80 @@
+"""The streams of the rooms that are watched at this node, read on from where each is: all of a shard in one request."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from captions.rooms.bus import RETRY_S, Bus, StreamEntry
+from captions.rooms.position import Position
+from captions.rooms.rooms import RoomsAway
+
+__all__ = ["Following"]
+
+_SLICE = 50
+"""Entries taken from the streams before others get their turn on the event loop."""
+_PACE_S = 0.002
+"""Between two reads: what comes meanwhile comes together."""
+
+
+class Following:
+    """`take` gets every entry of a followed room, in order; `missed`: some of a room's entries are kept no longer."""
+
+    def __init__(self, bus: Bus, take: Callable[[str, StreamEntry], None], missed: Callable[[str], None]) -> None:
+        self._bus = bus
+        self._take = take
+        self._missed = missed
+        self._positions: dict[int, dict[str, Position]] = {}
+        self._reading: set[int] = set()
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Besides being cancelled: the redis package now and then keeps a cancellation to itself."""
+        self._stopping = True
+
+    def follow(self, name: str, position: Position) -> Coroutine[Any, Any, None] | None:
+        """Have a room read on from a position. Returns what is to be run for that, if it is not running yet."""
+        shard = self._bus.shard_of(name)
+        self._positions.setdefault(shard, {})[name] = position
+        if shard in self._reading:
+            return None
+        self._reading.add(shard)
+        return self._read(shard)
+
+    def unfollow(self, name: str) -> None:
+        self._positions.get(self._bus.shard_of(name), {}).pop(name, None)
+
+    async def _read(self, shard: int) -> None:
+        """Follow all the rooms of a shard; ends when there are none."""
+        positions = self._positions[shard]
+        loop = asyncio.get_running_loop()
+        was_away = False
+        while positions and not self._stopping:
+            began_at = loop.time()
+            try:
+                if was_away:
+                    await self._tell_of_holes(dict(positions))
+                news = await self._bus.read(positions)
+            except RoomsAway:
+                was_away = True
+                await asyncio.sleep(RETRY_S)
+                continue
+            was_away = False
+            taken = 0
+            for name, entries in news:
+                for entry in entries:
+                    if name not in positions:
+                        break
+                    positions[name] = entry[0]
+                    self._take(name, entry)
+                    taken += 1
+                    if taken % _SLICE == 0:
+                        await asyncio.sleep(0)
+            await asyncio.sleep(max(0.0, began_at + _PACE_S - loop.time()))
+        self._reading.discard(shard)
+
+    async def _tell_of_holes(self, positions: dict[str, Position]) -> None:
+        for name, position in positions.items():
+            if not await self._bus.has_all_since(name, position) and name in self._positions[self._bus.shard_of(name)]:
+                self._missed(name)
