@@ -73,4 +73,5 @@ def _line(what: str, talkers: int, nodes: NodeFigures) -> str:
         + f"; {counted.said} words said, {counted.lost} lost, {counted.twice} twice"
         + f"; {counted.gap_s:.1f} s told as gaps, {nodes.interrupted} segments interrupted, "
         + f"{nodes.open_for_ever} left open, {len(nodes.failed)} clients failed"
+        + "".join(f"; {why}" for why in sorted(set(nodes.failed)))
     )

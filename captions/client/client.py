@@ -10,11 +10,12 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import inf
 from types import TracebackType
 from typing import Any
 
 from captions.client.link import GATHER_S, ConnectError, Link
-from captions.client.sent_track import SentTrack, moved
+from captions.client.sent_track import SentTrack, before, moved
 from captions.doors.native.messages import (
     Audio,
     ClientMessage,
@@ -43,8 +44,6 @@ _KEEP_S = 10.0
 """Audio kept of each track: a node is known to be gone within a second or two, and its model is behind by three."""
 _MOST_MOVES = 5
 """Of a track in a row, without a word in between: then there is nowhere to go."""
-_PAUSE_S = 0.3
-"""Of the silence in which a track is moved so much goes along, so that the next word does not come out of nothing."""
 _MOST_WAITING = 1_000
 
 
@@ -84,7 +83,7 @@ class Client:
         self._leaving: dict[Link, str] = {}
         self._moving: set[asyncio.Task[None]] = set()
         self._opening = asyncio.Lock()
-        self._old_offsets: dict[tuple[Link, str], float] = {}
+        self._left: dict[tuple[Link, str], tuple[float, float]] = {}
         self._greeted = False
         self._closing = False
 
@@ -224,7 +223,8 @@ class Client:
             return message
         if isinstance(message, Segment | SpeechNotice | GapNotice):
             if place.link is not link:
-                return moved(message, self._old_offsets.get((link, message.track), 0.0))
+                offset_s, left_at = self._left.get((link, message.track), (0.0, inf))
+                return before(moved(message, offset_s), left_at)
             said = moved(message, place.offset_s) if place.offset_s else message
             place.track.learn(said)
             if isinstance(message, Segment):
@@ -296,8 +296,8 @@ class Client:
         elif not place.started:
             begins_at, rest = track.last(_KEEP_S)
         else:
-            begins_at, rest = track.last(0.0 if track.speaking else _PAUSE_S)
-        self._old_offsets[(old, track.start.track)] = place.offset_s
+            begins_at, rest = track.last(0.0) if track.speaking else track.handover()
+        self._left[(old, track.start.track)] = place.offset_s, begins_at
         place.link, place.offset_s, place.moves = link, begins_at, place.moves + 1
         if lost_s:
             await self._told.put(

@@ -13,7 +13,7 @@ import msgspec
 from captions.doors.native.messages import Audio, GapNotice, Segment, SpeechNotice, Start
 from captions.stream.codec import AudioError, Codec
 
-__all__ = ["SentTrack", "moved"]
+__all__ = ["SentTrack", "before", "moved"]
 
 _BEFORE_ONSET_S = 0.5
 """Speech begins so long before its notice says so at most, and a word's first sound must not be lost."""
@@ -21,6 +21,10 @@ _UNNOTICED_S = 2.0
 """Speech that began so recently may not have been told of yet."""
 _WORD_REST_S = 0.16
 """The end of the newest word of an open segment may still be put right: what is left of the word is not sent again."""
+_HANDOVER_S = 2.0
+"""Speech that began so recently may not have been told of yet, so its audio goes along with a track that is moved."""
+_AFTER_SPEECH_S = 0.1
+"""So long after it fell speech has ended, and the next has not begun: a node waits for longer to say that it fell."""
 _WRAP = 1 << 32
 
 
@@ -35,6 +39,7 @@ class SentTrack:
         self._kept: deque[tuple[float, Audio]] = deque()
         self._heard_to = 0.0
         self._onset = 0.0
+        self._fell_at = 0.0
         self._settled = True
         self._first_timestamp: int | None = None
         try:
@@ -61,8 +66,8 @@ class SentTrack:
         match told:
             case SpeechNotice(speaking=True, at=at):
                 self.speaking, self._settled, self._onset = True, False, at
-            case SpeechNotice():
-                self.speaking = False
+            case SpeechNotice(at=at):
+                self.speaking, self._fell_at = False, at
             case Segment(words=words, final=final):
                 rest_s = 0.0 if final else _WORD_REST_S
                 self._heard_to = max([self._heard_to, *(word.end + rest_s for word in words[-1:])])
@@ -89,10 +94,34 @@ class SentTrack:
         rest = [(at, audio) for at, audio in self._kept if at >= self.sent_to - length_s]
         return (rest[0][0] if rest else self.sent_to), [audio for _, audio in rest]
 
+    def handover(self) -> tuple[float, list[Audio]]:
+        """Where the next node takes over in a pause, and the audio from there on: words from there on are its own.
+
+        That is behind the end of the last speech. In the audio since then speech may have begun of which no notice has
+        come yet: both nodes hear it, and only the next one is believed.
+        """
+        return self.last(min(_HANDOVER_S, max(0.0, self.sent_to - self._fell_at - _AFTER_SPEECH_S)))
+
     def forget(self) -> None:
         """There is nowhere else to begin again: keep nothing."""
         self._kept.clear()
         self._keep_s = 0.0
+
+
+def before(message: Segment | SpeechNotice | GapNotice, at: float) -> Segment | SpeechNotice | GapNotice | None:
+    """What a node said of the track as it was before a moment; None if it is of what came later alone."""
+    match message:
+        case Segment(words=words) if message.start < at:
+            kept = [word for word in words if word.start < at]
+            if len(kept) == len(words):
+                return message
+            text, end = " ".join(word.text for word in kept), kept[-1].end if kept else at
+            return msgspec.structs.replace(message, end=end, text=text, words=kept, tentative="")
+        case SpeechNotice(at=moment) if moment < at:
+            return message
+        case GapNotice(start=start) if start < at:
+            return message
+    return None
 
 
 def moved(message: Segment | SpeechNotice | GapNotice, by_s: float) -> Segment | SpeechNotice | GapNotice:

@@ -15,7 +15,9 @@ __all__ = ["Following"]
 _SLICE = 50
 """Entries taken from the streams before others get their turn on the event loop."""
 _PACE_S = 0.002
-"""Between two reads: what comes meanwhile comes together."""
+_PACE_A_ROOM_S = 10e-6
+"""Between the beginnings of two reads: what comes meanwhile comes together. To ask for a room costs the node 3 us and
+Redis 1 us, whether there is news or not."""
 
 
 class Following:
@@ -71,7 +73,8 @@ class Following:
                     taken += 1
                     if taken % _SLICE == 0:
                         await asyncio.sleep(0)
-            await asyncio.sleep(max(0.0, began_at + _PACE_S - loop.time()))
+            pace_s = max(_PACE_S, len(positions) * _PACE_A_ROOM_S)
+            await asyncio.sleep(max(0.0, began_at + pace_s - loop.time()))
         self._reading.discard(shard)
 
     async def _tell_of_holes(self, positions: dict[str, Position]) -> None:
