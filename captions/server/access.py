@@ -62,13 +62,14 @@ def key_in(headers: Mapping[str, str], query: Mapping[str, str]) -> str:
 
     That is a subprotocol, which is in no address that somebody could log, or the query. Clients of other services say
     it in their own way: Deepgram's call the scheme Token, OpenAI's have another subprotocol, Kyutai's a header and a
-    parameter.
+    parameter, Gladia's a header.
     """
     scheme, _, token = headers.get("Authorization", "").partition(" ")
     if scheme.lower() in ("bearer", "token"):
         return token.strip()
     offered = _key_offered(headers.get("Sec-WebSocket-Protocol", ""))
-    return headers.get("kyutai-api-key") or offered or query.get("key") or query.get("auth_id") or ""
+    its_own = headers.get("kyutai-api-key") or headers.get("x-gladia-key")
+    return its_own or offered or query.get("key") or query.get("auth_id") or ""
 
 
 def _key_offered(subprotocols: str) -> str:

@@ -22,6 +22,7 @@ from captions.server.fullness import Fullness
 from captions.server.origins import Origins
 from captions.server.pages import Page, Pages, text, transcript
 from captions.server.routes import Match, Query, match
+from captions.server.tickets import Tickets
 
 __all__ = ["Answers", "LetIn"]
 
@@ -64,6 +65,7 @@ class Answers:
             ConfigError: an issuer's public key cannot be read; all stays as it was.
         """
         self._access, self._origins = Access(config), Origins(config)
+        self._tickets = Tickets(config)
 
     def still_grants(self, grant: Grant) -> bool:
         """Whether what was granted once would be granted again."""
@@ -80,8 +82,6 @@ class Answers:
         if found is None:
             page = self._pages.answer(path, headers.get("If-None-Match", "")) if self._role != "speech" else None
             return page or text(404, "not found")
-        if not found.route.is_for(self._role):
-            return text(404, f"not at this node: its role is {self._role!r}")
         admitted = self.admit(found, query, headers, now)
         if isinstance(admitted, Page):
             return admitted
@@ -94,6 +94,8 @@ class Answers:
     def admit(self, found: Match, query: Query, headers: Mapping[str, str], now: float) -> Page | Grant:
         """What a request may do, or why it may not pass."""
         route = found.route
+        if not route.is_for(self._role):
+            return text(404, f"not at this node: its role is {self._role!r}")
         if route.right is None:
             return NOTHING
         wrong_page = self._origins.refuse(headers)
@@ -104,11 +106,16 @@ class Answers:
             asked = found.asked(query)
         except NameProblem as error:
             return text(400, str(error))
-        grant = self._access.grant(key_in(headers, query), now)
+        key = key_in(headers, query) or self._tickets.open(query.get("token", ""), now)
+        grant = self._access.grant(key, now)
         if grant is None or not grant.allows(route.right, asked.room, asked.participant):
             self._service.metrics.errors.labels(code="unauthorized").inc()
             return text(401, _NO_KEY)
         return grant
+
+    def ticket(self, query: Query, headers: Mapping[str, str], now: float) -> str:
+        """The key or token of a request, sealed for an address in which its client comes back."""
+        return self._tickets.seal(key_in(headers, query), now)
 
     async def _transcript(self, found: Match, query: Query) -> Page:
         """Made on a thread, one at a time: a whole one takes tens of milliseconds, in which no word would go out."""

@@ -12,6 +12,8 @@ import msgspec
 from captions.config import Role
 from captions.doors.deepgram.query import listen_query
 from captions.doors.deepgram.session import DeepgramSession
+from captions.doors.gladia.messages import live_query
+from captions.doors.gladia.session import GladiaSession
 from captions.doors.grant import Grant, Right
 from captions.doors.jitsi.session import JitsiQuery, JitsiSession
 from captions.doors.kyutai import session as kyutai
@@ -127,6 +129,16 @@ def _openai(service: Service, line: Line, query: Query, grant: Grant) -> Publish
     return OpenAISession(service, line, place.speaker(service, grant), place.room)
 
 
+def _gladia(service: Service, line: Line, query: Query, grant: Grant) -> PublishingSession:
+    place = place_in(query)
+    return GladiaSession(service, line, live_query(query), place.speaker(service, grant), place.room)
+
+
+def _asked_of_gladia(query: Query) -> Asked:
+    live_query(query)
+    return _asked_in_query(query)
+
+
 def _asked_in_query(query: Query) -> Asked:
     """Without a room the captions are private: no grant for certain rooms is good for that, as no room is called ""."""
     place = place_in(query)
@@ -157,6 +169,8 @@ ROUTES = (
     Route("/v1/jitsi", "jitsi", Right.PUBLISH, _jitsi, _asked_of_jitsi),
     Route("/v1/listen", "deepgram", Right.PUBLISH, _deepgram, _asked_of_deepgram, is_track=True),
     Route("/v1/realtime", "openai", Right.PUBLISH, _openai, _asked_in_query, is_track=True),
+    Route("/v2/live", "gladia", Right.PUBLISH, _gladia, _asked_of_gladia, is_track=True),
+    Route("/v2/live", "gladia_session", Right.PUBLISH, asked=_asked_in_query, method="POST"),
     Route("/v1/livekit", "livekit", Right.PUBLISH, _livekit, _asked_of_livekit, is_track=True),
     Route("/v1/rtp", "rtp", Right.PUBLISH, method="POST"),
     Route("/v1/rtp/{source}", "rtp_source", Right.PUBLISH, method="DELETE"),

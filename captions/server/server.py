@@ -150,7 +150,8 @@ class Server:
         self._answers = Answers(config, self._service, admission, self._fullness, self._nodes)
         self._connections = Connections(self._service, config.limits)
         self._rtp = RtpPort(config.rtp, self._service) if config.rtp.listen else None
-        self._orders = HttpOrders(self._service, self._answers, self._rtp.session if self._rtp is not None else None)
+        rtp = self._rtp.session if self._rtp is not None else None
+        self._orders = HttpOrders(self._service, self._answers, rtp, speaks_tls=self._certificate is not None)
         self._listening: WebSocketServer | None = None
         self._housekeeping: asyncio.Task[None] | None = None
         self._reading_again: asyncio.Task[None] | None = None

@@ -1,8 +1,9 @@
-"""JSON messages of Jitsi, Deepgram, OpenAI and Vosk: read, or refused by an error of that protocol."""
+"""JSON messages of Jitsi, Deepgram, Gladia, OpenAI and Vosk: read, or refused by an error of that protocol."""
 
 from __future__ import annotations
 
 from captions.doors.deepgram import messages as deepgram
+from captions.doors.gladia import messages as gladia
 from captions.doors.jitsi import messages as jitsi
 from captions.doors.names import error_text
 from captions.doors.openai import messages as openai
@@ -16,11 +17,15 @@ _SEEDS = (
     b'j{"event":"ping","id":1}',
     b'd{"type":"KeepAlive"}',
     b'd{"type":"Finalize"}',
+    b'g{"type":"audio_chunk","data":{"chunk":"AAAA"}}',
+    b'g{"type":"stop_recording"}',
+    b'r{"encoding":"wav/pcm","bit_depth":16,"sample_rate":16000,"language_config":{"languages":["fr"]}}',
+    b'r{"messages_config":{"receive_errors":true},"realtime_processing":{"translation":false}}',
     b'o{"type":"input_audio_buffer.append","audio":"AAAA"}',
     b'o{"type":"session.update","session":{"type":"transcription","audio":{"input":{"format":{"type":"audio/pcm"}}}}}',
     b'v{"config":{"sample_rate":16000,"words":1}}',
     b'v{"eof":1}',
-    *(door + b'{"a":' * 1_000 for door in (b"j", b"d", b"o", b"v")),
+    *(door + b'{"a":' * 1_000 for door in (b"j", b"d", b"g", b"r", b"o", b"v")),
 )
 
 
@@ -37,6 +42,10 @@ def check(data: bytes) -> None:
                 jitsi.decode(text)
             case b"d":
                 deepgram.decode(text)
+            case b"g":
+                gladia.decode(text)
+            case b"r":
+                gladia.decode_request(data[1:])
             case b"o":
                 openai.decode(text)
             case _:
@@ -44,6 +53,7 @@ def check(data: bytes) -> None:
     except (
         jitsi.JitsiProtocolError,
         deepgram.DeepgramProtocolError,
+        gladia.GladiaProtocolError,
         openai.OpenAIProtocolError,
         vosk.VoskProtocolError,
     ) as error:

@@ -29,6 +29,7 @@ ITEM = "conversation.item.input_audio_transcription"
 ADDRESSES = {
     "vosk": "/v1/vosk",
     "deepgram": "/v1/listen?encoding=linear16&sample_rate=24000&interim_results=true",
+    "gladia": "/v2/live?sample_rate=24000&receive_lifecycle_events=true",
     "openai": "/v1/realtime?intent=transcription",
     "kyutai": "/api/asr-streaming",
     "jitsi": "/v1/jitsi?sessionId=daily&sendBack=true",
@@ -105,6 +106,12 @@ async def test_a_client_of_deepgram_has_its_last_final_and_the_metadata(gate: Ga
     assert (said[-1]["type"], said[-1]["duration"], code) == ("Metadata", pytest.approx(0.72), 1001)
 
 
+async def test_a_client_of_gladia_has_its_last_transcript_and_the_end_of_its_session(gate: Gate) -> None:
+    said, code = await spoken_at("gladia", [*pcm16()], gate)
+    finals = [m["data"]["utterance"]["text"] for m in said if m["type"] == "transcript" and m["data"]["is_final"]]
+    assert (" ".join(finals), said[-1]["type"], code) == (SAID, "end_session", 1001)
+
+
 async def test_a_client_of_openai_has_its_turn_completed_and_no_error_which_would_keep_it_from_trying_again(
     gate: Gate,
 ) -> None:
@@ -173,5 +180,6 @@ async def test_nobody_new_is_let_in_at_any_door(gate: Gate) -> None:
                 await connect(f"{served.url}{address}", proxy=None)
             assert refusal.value.response.status_code == 503
         assert (await served.ask("POST", "/v1/rtp", {}, json.dumps(ADA)))[0] == 503
+        assert (await served.ask("POST", "/v2/live", {}, "{}"))[0] == 503
         gate.opened.set()
         await ending

@@ -23,6 +23,7 @@ from captions.server.routes import ROUTES, Asked, match
         ("/metrics", "metrics", {}),
         ("/api/build_info", "build_info", {}),
         ("/api/modules_info", "modules_info", {}),
+        ("/v2/live", "gladia", {}),
     ],
 )
 def test_a_path_has_its_route_and_names_its_parts(path: str, kind: str, parts: dict[str, str]) -> None:
@@ -82,6 +83,8 @@ def test_audio_and_captions_need_a_right_and_what_an_operator_asks_does_not() ->
     assert {kind for kind, right in rights.items() if right is Right.PUBLISH} == {
         "native",
         "deepgram",
+        "gladia",
+        "gladia_session",
         "jitsi",
         "kyutai",
         "livekit",
@@ -109,9 +112,11 @@ def test_audio_goes_to_nodes_with_a_model_and_readers_to_gateways() -> None:
     served = {role: {route.kind for route in ROUTES if route.is_for(role)} for role in ("all", "speech", "watch")}
     assert served["all"] == {route.kind for route in ROUTES}
     assert served["all"] - served["speech"] == {"watch", "transcript"}
-    doors = {"native", "deepgram", "jitsi", "kyutai", "livekit", "openai", "rtp", "rtp_source", "vosk"}
+    doors = {"native", "deepgram", "gladia", "jitsi", "kyutai", "livekit", "openai", "rtp", "vosk"}
+    doors |= {"gladia_session", "rtp_source"}
     assert served["all"] - served["watch"] == doors | {"modules_info"}
 
 
 def test_no_two_routes_are_counted_as_one() -> None:
-    assert len({route.kind for route in ROUTES}) == len({route.path for route in ROUTES}) == len(ROUTES)
+    asked = {(route.method, route.path) for route in ROUTES}
+    assert len({route.kind for route in ROUTES}) == len(asked) == len(ROUTES)

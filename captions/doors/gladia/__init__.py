@@ -1,0 +1,1 @@
+"""Gladia's live transcription: one track a connection, whose address is asked for first."""
