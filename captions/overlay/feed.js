@@ -10,7 +10,7 @@ const MISSED_BEATS = 2;
 
 /**
  * `on.watching({languages})`: what may be heard. `on.caption(caption, backlog)`: a segment's revision or something
- * uncaptioned; `backlog` is true for those from before we watched. `on.state(state, gap)`: "connecting", "refused" while
+ * uncaptioned; `backlog`: it is from before we watched. `on.state(state, gap)`: "connecting", "refused" while
  * it never was open, "open", "lost" or "ended": the token is no longer good, and a new `token` is needed; "blocked" by
  * the page's own policy. `gap` is set on coming back: {from, to} in ms since 1970.
  */
@@ -40,7 +40,7 @@ export class Feed {
     });
   }
 
-  /** A key or token for the next connection; an open one stays until its own has ended. */
+  /** For the next connection; an open one stays until its own token has ended. */
   set token(token) {
     this.#token = token;
     this.#socket.retry();
@@ -85,6 +85,7 @@ export class Feed {
   #message(data) {
     this.#heardAt = performance.now();
     const message = parse(data);
+    if (message?.position) this.#socket.query = `?since=${message.position}`;
     switch (message?.type) {
       case "segment":
       case "uncaptioned":

@@ -8,9 +8,11 @@ const PROTOCOL = "captions.v1";
 
 /**
  * Call `open`, later `close`; in between it reconnects, waiting longer each time, at once when the network is back.
- * `on.open(socket)`, `on.message(data)` and `on.lost(closeCode)` are called; `lost` once for each failed try as well.
+ * Calls `on.open()`, `on.message(data)` and `on.lost(closeCode)`, once for each failed try as well.
  */
 export class Socket {
+  /** What the next try has behind the address. */
+  query = "";
   #url;
   #protocols;
   #on;
@@ -49,7 +51,7 @@ export class Socket {
     this.#drop();
   }
 
-  /** Nothing comes from the other side any more: give this connection up and make another. */
+  /** Nothing comes any more: give this connection up for another. */
   renew() {
     this.#drop();
     this.#lose();
@@ -61,7 +63,7 @@ export class Socket {
 
   #connect() {
     this.#timer = 0;
-    const socket = new WebSocket(this.#url, this.#protocols());
+    const socket = new WebSocket(this.#url + this.query, this.#protocols());
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
     this.#opening = setTimeout(() => this.renew(), OPENING_MS);
@@ -90,7 +92,7 @@ export class Socket {
 
   #lose(code) {
     clearTimeout(this.#opening);
-    // Not all clients may come back at the same moment after a restart of the server.
+    // Not all may come back at the same moment after a restart.
     const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.#tries++) * (0.75 + Math.random() / 2);
     this.#timer = setTimeout(() => this.#connect(), wait);
     this.#on.lost(code);
@@ -112,7 +114,7 @@ export function socketUrl(base, route) {
   return url.href;
 }
 
-/** What to offer: browsers cannot set headers, so the key goes as a subprotocol, and is in no address that is logged. */
+/** What to offer: browsers set no headers, so the key is a subprotocol, and in no address that is logged. */
 export function protocolsFor(key) {
   if (!key) return [PROTOCOL];
   const bytes = String.fromCharCode(...new TextEncoder().encode(key));

@@ -65,6 +65,8 @@ async def test_after_a_restart_of_the_server_captions_go_on_and_the_gap_is_shown
 async def test_what_was_said_while_we_were_offline_is_caught_up_without_duplicates(
     screen: Screen, context: BrowserContext
 ) -> None:
+    opened: list[str] = []
+    screen.page.on("websocket", lambda socket: opened.append(socket.url))
     await screen.open(path="/")
     screen.say("Heard.", segment="a", final=True)
     screen.say("Begun", segment="b")
@@ -78,6 +80,7 @@ async def test_what_was_said_while_we_were_offline_is_caught_up_without_duplicat
     await expect(screen.lines.last).to_have_text("Missed.")
     shown = await screen.lines.all_text_contents()
     assert shown == ["Heard.", "Begun and ended.", "Missed."]
+    assert re.search(r"\?since=\d+-\d+$", opened[-1]), "only what was missed is asked for"
 
 
 async def test_the_element_tries_until_the_server_is_there(page: Page, own_server: RoomServer) -> None:
