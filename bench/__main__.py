@@ -21,6 +21,7 @@ COMMANDS = {
     "capacity": "the most tracks held at a latency people can follow",
     "reading": "the CPU default in virtual time: how late, how steady, how right, at what cost",
     "fast": "the CPU default on speech that is sped up: is a fast speaker cut?",
+    "doors": "the same speech through every door, by its real clients: words, first text, cost",
     "compare": "our server against another, on the same audio",
     "step": "what one model step costs, by lanes",
     "overload": "far more speakers than lanes, then calm",

@@ -1,4 +1,4 @@
-"""The commands: `captions serve | check | watch | rooms | transcribe | mic | demo | models | nodes | completion`."""
+"""The commands: `captions serve | check | watch | rooms | transcribe | mic | livekit-agent | demo | models ...`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from captions import __version__
-from captions.cli import check, completion, demo, mic, models, nodes, rooms, serve, transcribe, watch
+from captions.cli import check, completion, demo, livekit_agent, mic, models, nodes, rooms, serve, transcribe, watch
 from captions.cli.errors import CommandError
 from captions.client import ConnectError
 from captions.config import ConfigError
@@ -20,7 +20,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="captions", description="Realtime live captions for video meetings.")
     parser.add_argument("--version", action="version", version=f"captions {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (serve, check, watch, rooms, transcribe, mic, demo, models, nodes, completion):
+    for command in (serve, check, watch, rooms, transcribe, mic, livekit_agent, demo, models, nodes, completion):
         command.add_to(commands)
     arguments = parser.parse_args(argv)
     arguments.whole = parser

@@ -1,8 +1,8 @@
 """What a participant costs the server: `python -m bench cost`.
 
 Ten-person meetings in real time to a server in a process of its own, whose model only waits: processor time a
-participant-second, sockets and all. Packets gathered or one by one, with levels or without; or each participant on a
-socket of its own in Kyutai's protocol, as La Suite Meet's plugin sends them: float samples, silence too.
+participant-second, sockets and all. Packets gathered or one by one, with levels or without; as plain RTP, or as a Jitsi
+bridge sends them; or each participant on a socket of its own in Kyutai's protocol, as La Suite Meet's plugin does.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ _SHOWN = ("overhead_p50", "overhead_p95", "word_latency_reported_p95")
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("cost", description=__doc__)
-    parser.add_argument("--protocol", choices=[name for name in PROTOCOLS if name in ("native", "kyutai")])
+    parser.add_argument(
+        "--protocol", choices=[name for name in PROTOCOLS if name in ("native", "kyutai", "jitsi", "rtp")]
+    )
     parser.add_argument("--load", choices=LOADS, default="meetings", help="default: meetings")
     parser.add_argument("--tracks", type=int, default=300, help="default: 300")
     parser.add_argument("--seconds", type=float, default=30.0, help="default: 30")
@@ -47,9 +49,11 @@ def run(arguments: argparse.Namespace) -> int:
     asked = arguments
     people = voices(asked.load, asked.tracks, asked.seconds, asked.seed)
     name = f"{asked.tracks} participants, {asked.load}, {asked.protocol}"
-    fronts = {"server": {"fronts": asked.fronts}}
+    settings = {"server": {"fronts": asked.fronts}}
+    if asked.protocol == "rtp":
+        settings |= {"rtp": {"listen": "127.0.0.1:0"}}
     with (
-        own_server("speaking", asked.lanes, asked.step_ms, urgent=asked.urgent, settings=fronts) as server,
+        own_server("speaking", asked.lanes, asked.step_ms, urgent=asked.urgent, settings=settings) as server,
         progress(name, asked.seconds) as tick,
     ):
         target = Target(server.url, asked.protocol, gather_s=asked.gather_ms / 1_000)
@@ -68,12 +72,12 @@ def run(arguments: argparse.Namespace) -> int:
     console.print(f"  {shown}; {share:.0%} full of {limit}; harness late p99 {done.load.late_p99_ms:.1f} ms")
     for note in run.notes:
         console.print(f"  [yellow]{note}[/]")
-    settings = {name: str(value) for name, value in vars(asked).items() if name not in ("run", "command")}
+    given = {name: str(value) for name, value in vars(asked).items() if name not in ("run", "command")}
     return finish(
         Result(
             f"cost-{asked.protocol}-{asked.load}",
             "What a participant costs",
-            settings,
+            given,
             [Run(name, figures, notes=run.notes)],
         )
     )

@@ -1,10 +1,19 @@
-"""A client's WebSocket: the only module of the harness that imports websockets' client."""
+"""A client's connection: a WebSocket, or UDP; and where captions come back in a room only, a WebSocket to read them.
+
+The only module of the harness that imports websockets' client.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import json
+import socket
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
@@ -12,6 +21,7 @@ from websockets.typing import Subprotocol
 
 from bench.measure.events import Observation, Trouble
 from bench.protocols import Dialect, Payload
+from bench.protocols.in_rooms import RoomDialect, RtpDialect
 
 __all__ = ["Connection", "ConnectionRefused", "open_connection"]
 
@@ -21,23 +31,25 @@ class ConnectionRefused(Exception):
 
 
 class Connection:
-    """One connection of one dialect. Iterate over it all the while; `send` may be called beside it."""
+    """One connection of one dialect. Iterate over it all the while; `send` may be called beside it.
 
-    def __init__(self, socket: ClientConnection, dialect: Dialect) -> None:
+    `reads`: where captions come back; without it, on the socket itself.
+    """
+
+    def __init__(self, socket: ClientConnection, dialect: Dialect, reads: ClientConnection | None = None) -> None:
         self._socket = socket
         self._dialect = dialect
+        self._reads = reads or socket
 
     async def send(self, payload: Payload) -> None:
         """Hand a payload to the kernel; waits where the server does not read. A closed connection takes everything."""
-        try:
+        with suppress(ConnectionClosed):
             await self._socket.send(payload)
-        except ConnectionClosed:
-            return
 
     async def __aiter__(self) -> AsyncIterator[Observation]:
         """Until the connection ends, which is the last observation."""
         try:
-            async for payload in self._socket:
+            async for payload in self._reads:
                 at = time.monotonic()
                 for observation in self._dialect.receive(payload, at):
                     yield observation
@@ -47,6 +59,31 @@ class Connection:
         yield Trouble("", time.monotonic(), "the server closed the connection")
 
 
+class _RtpConnection(Connection):
+    """Datagrams to where the server expects them; captions from the room."""
+
+    def __init__(self, dialect: RtpDialect, reads: ClientConnection) -> None:
+        super().__init__(reads, dialect)
+        self._rtp = dialect
+        self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+    async def announce(self) -> None:
+        for track in self._rtp.tracks:
+            answer = await asyncio.to_thread(_ask, self._rtp, "POST", "", self._rtp.request(track))
+            self._rtp.expected(track, answer)
+            self._udp.connect((answer["address"], answer["port"]))
+
+    async def send(self, payload: Payload) -> None:
+        if isinstance(payload, bytes):
+            with suppress(ConnectionRefusedError):
+                self._udp.send(payload)
+        else:
+            await asyncio.to_thread(_ask, self._rtp, "DELETE", f"/{payload}", b"")
+
+    def close(self) -> None:
+        self._udp.close()
+
+
 @asynccontextmanager
 async def open_connection(dialect: Dialect) -> AsyncIterator[Connection]:
     """Connect and send what opens the dialect.
@@ -54,9 +91,29 @@ async def open_connection(dialect: Dialect) -> AsyncIterator[Connection]:
     Raises:
         ConnectionRefused: the server cannot be reached or refuses.
     """
+    async with AsyncExitStack() as stack:
+        reads = None
+        if isinstance(dialect, RoomDialect):
+            reads = await _open(dialect.watches, dialect)
+            stack.push_async_callback(reads.close)
+        if isinstance(dialect, RtpDialect):
+            assert reads is not None
+            by_udp = _RtpConnection(dialect, reads)
+            stack.callback(by_udp.close)
+            await by_udp.announce()
+            yield by_udp
+            return
+        socket = await _open(dialect.url, dialect)
+        stack.push_async_callback(socket.close)
+        for payload in dialect.opening():
+            await socket.send(payload)
+        yield Connection(socket, dialect, reads)
+
+
+async def _open(url: str, dialect: Dialect) -> ClientConnection:
     try:
-        socket = await connect(
-            dialect.url,
+        return await connect(
+            url,
             additional_headers=dict(dialect.headers),
             subprotocols=[Subprotocol(name) for name in dialect.subprotocols] or None,
             compression=None,
@@ -67,10 +124,15 @@ async def open_connection(dialect: Dialect) -> AsyncIterator[Connection]:
             ping_interval=None,
         )
     except (TimeoutError, OSError, InvalidHandshake, InvalidURI) as error:
-        raise ConnectionRefused(f"{dialect.url}: {error}") from None
+        raise ConnectionRefused(f"{url}: {error}") from None
+
+
+def _ask(dialect: RtpDialect, method: str, path: str, body: bytes) -> Mapping[str, Any]:
+    asked = urllib.request.Request(dialect.url + path, body or None, dict(dialect.headers), method=method)
     try:
-        for payload in dialect.opening():
-            await socket.send(payload)
-        yield Connection(socket, dialect)
-    finally:
-        await socket.close()
+        with urllib.request.urlopen(asked, timeout=30) as answer:
+            said = answer.read()
+    except (OSError, urllib.error.HTTPError) as error:
+        raise ConnectionRefused(f"{dialect.url}: {error}") from None
+    found: Mapping[str, Any] = json.loads(said) if method == "POST" else {}
+    return found

@@ -66,8 +66,8 @@ def shares_of(
     tracks_per_connection: int = 50,
     done_within_s: float = 60.0,
 ) -> list[SenderShare]:
-    """Divide tracks over processes, and over connections in each; only the native protocol carries several on one."""
-    per_connection = tracks_per_connection if target.protocol == "native" else 1
+    """Divide tracks over processes, and over connections in each, of protocols that carry several on one."""
+    per_connection = tracks_per_connection if target.protocol in ("native", "jitsi", "rtp") else 1
     shares = []
     for process in range(processes):
         mine = tracks[process::processes]

@@ -126,6 +126,9 @@ async def _run_connection(
         pacer = _Pacer(tracks, target, phase, dialect, connection, logs, report)
         await pacer.run(await begin_at)
         padding = asyncio.create_task(_pad(connection, dialect))
+        if dialect.lingers_s:
+            await asyncio.sleep(dialect.lingers_s)
+            ended.set()
         try:
             async with asyncio.timeout(share.done_within_s):
                 await ended.wait()

@@ -16,7 +16,7 @@ from bench.truth.words import Truth, joined
 
 __all__ = ["LOADS", "STAGGER_S", "PacketPool", "Voice", "all_talking", "in_meetings", "voice_of", "voices"]
 
-LOADS = ("talking", "meetings")
+LOADS = ("talking", "meetings", "silent")
 STAGGER_S = 0.005
 """Tracks send their packets at four moments of each 20 ms, as the senders of a meeting would not all at once."""
 
@@ -88,7 +88,9 @@ def voice_of(clip: Clip, starts_s: float = 0.0) -> Voice:
 
 
 def voices(load: str, tracks: int, seconds: float, seed: int, clip: Clip | None = None) -> list[Voice]:
-    """So many tracks of so many seconds, of what a clip says, two_cities unless given."""
+    """So many tracks of so many seconds, of what a clip says, two_cities unless given; "silent" ones say nothing."""
+    if load == "silent":
+        return [Voice((), seconds, STAGGER_S * (number % 4)) for number in range(tracks)]
     return all_talking(tracks, seconds, clip) if load == "talking" else in_meetings(tracks, seconds, seed, clip)
 
 

@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["cpu_s", "family", "hurry", "open_files", "resident_mb", "threads"]
+__all__ = ["cpu_s", "family", "hurry", "main_thread_cpu_s", "open_files", "resident_mb", "threads"]
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _PAGE_MB = os.sysconf("SC_PAGE_SIZE") / (1 << 20)
@@ -40,6 +40,12 @@ def cpu_s(pid: int) -> float:
             continue
         total += sum(int(stat[place]) for place in (11, 12, 13, 14))
     return total / _TICKS_PER_S
+
+
+def main_thread_cpu_s(pid: int) -> float:
+    """Processor seconds of a process's first thread; of our server that is the event loop."""
+    stat = Path(f"/proc/{pid}/task/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return sum(int(stat[place]) for place in (11, 12)) / _TICKS_PER_S
 
 
 def resident_mb(pid: int) -> float:

@@ -8,14 +8,19 @@ from typing import Literal, TypeAlias, get_args
 from bench.load.clips import AudioFormat
 from bench.protocols.deepgram import DeepgramDialect
 from bench.protocols.dialect import Dialect, DuePacket, Payload
+from bench.protocols.in_rooms import EgressDialect, RtpDialect
+from bench.protocols.jitsi import JitsiDialect
 from bench.protocols.kyutai import KyutaiDialect
 from bench.protocols.native import NativeDialect
+from bench.protocols.openai import OpenAIDialect
 from bench.protocols.vosk import VoskDialect
 from bench.protocols.whisperlivekit import WhisperLiveKitDialect
 
 __all__ = ["PROTOCOLS", "Dialect", "DuePacket", "Payload", "ProtocolName", "dialect_for"]
 
-ProtocolName: TypeAlias = Literal["native", "kyutai", "whisperlivekit", "vosk", "deepgram"]
+ProtocolName: TypeAlias = Literal[
+    "native", "kyutai", "whisperlivekit", "vosk", "deepgram", "openai", "jitsi", "egress", "rtp"
+]
 PROTOCOLS: tuple[ProtocolName, ...] = get_args(ProtocolName)
 
 
@@ -28,7 +33,7 @@ def dialect_for(
     language: str,
     clock_at: float,
 ) -> Dialect:
-    """One connection's client. All but the native protocol carry one track, in an audio format of their own."""
+    """One connection's client. All but native, jitsi and rtp carry one track, in a format of their own."""
     match protocol:
         case "native":
             return NativeDialect(url, key, tracks, audio_format, "bench", clock_at)
@@ -40,3 +45,11 @@ def dialect_for(
             return VoskDialect(url, key, tracks)
         case "deepgram":
             return DeepgramDialect(url, key, tracks, language)
+        case "openai":
+            return OpenAIDialect(url, key, tracks, language)
+        case "jitsi":
+            return JitsiDialect(url, key, tracks, language)
+        case "egress":
+            return EgressDialect(url, key, tracks)
+        case "rtp":
+            return RtpDialect(url, key, tracks)

@@ -19,6 +19,7 @@ class DeepgramDialect:
     """See `Dialect`. Interim results are tentative; `is_final` commits and closes the unit."""
 
     padding: bytes | None = None
+    lingers_s = 0.0
 
     def __init__(self, url: str, key: str | None, tracks: Sequence[str], language: str) -> None:
         self.audio_format = AudioFormat("pcm_s16le", 16_000)

@@ -9,10 +9,14 @@ from typing import Protocol, TypeAlias
 from bench.load.clips import AudioFormat
 from bench.measure.events import Observation
 
-__all__ = ["Dialect", "DuePacket", "Payload", "with_route"]
+__all__ = ["LINGERS_S", "Dialect", "DuePacket", "Payload", "with_route"]
 
 Payload: TypeAlias = bytes | str
 """A WebSocket frame: binary or text."""
+
+
+LINGERS_S = 3.0
+"""More than a flush and a final segment take, of a server that is not overloaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ class Dialect(Protocol):
     Connect to `url` with `headers` and `subprotocols`; send what `opening` gives; then packets as `audio`, and
     `finishing` when a track has had its last. Pass every payload that arrives to `receive`, until each track is `Done`.
     Where `padding` is not None, the server works only while audio comes: send `padding` in real time between
-    `finishing` and `Done`.
+    `finishing` and `Done`. `lingers_s`: of a protocol that never says that it has said all, after how long it has.
     """
 
     url: str
@@ -43,6 +47,7 @@ class Dialect(Protocol):
     subprotocols: Sequence[str]
     audio_format: AudioFormat
     padding: bytes | None
+    lingers_s: float
 
     def opening(self) -> list[Payload]: ...
 

@@ -22,6 +22,7 @@ class KyutaiDialect:
     """See `Dialect`. A word is committed and closed as it comes; its end comes later, in an EndWord."""
 
     padding: bytes | None = bytes(FRAME_SAMPLES * 4)
+    lingers_s = 0.0
 
     def __init__(self, url: str, key: str | None, tracks: Sequence[str]) -> None:
         self.url = with_route(url, "/api/asr-streaming")

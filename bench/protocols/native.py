@@ -11,7 +11,7 @@ from captions.doors.native import messages as native
 from captions.stream.figures import PARTS
 from captions.stream.opus import OPUS_CLOCK
 
-__all__ = ["NativeDialect"]
+__all__ = ["NativeDialect", "seen_of"]
 
 _FIGURES = ("word_latency", *PARTS, "first_partial", "ttfs", "capture_to_caption")
 
@@ -20,6 +20,7 @@ class NativeDialect:
     """See `Dialect`. `room`: the room of all tracks. `clock_at`: the harness's clock, for capture_to_caption."""
 
     padding: bytes | None = None
+    lingers_s = 0.0
 
     def __init__(
         self, url: str, key: str | None, tracks: Sequence[str], audio_format: AudioFormat, room: str, clock_at: float
@@ -73,7 +74,7 @@ class NativeDialect:
             raise ValueError(str(error)) from None
         match message:
             case native.Segment():
-                return [_seen(message, at)]
+                return [seen_of(message, at)]
             case native.SpeechNotice():
                 return [SpeechTurn(message.track, at, message.speaking, message.at)]
             case native.Started(track=track, handle=handle) if handle:
@@ -91,7 +92,8 @@ def _encoded(message: native.ClientMessage) -> Payload:
     return native.encode(message, "msgpack")
 
 
-def _seen(segment: native.Segment, at: float) -> Seen:
+def seen_of(segment: native.Segment, at: float) -> Seen:
+    """A segment as it looks from `at` on."""
     latency = segment.latency
     return Seen(
         track=segment.track,

@@ -9,7 +9,7 @@ import msgspec
 
 from bench.load.clips import AudioFormat
 from bench.measure.events import Done, Observation, Seen, SeenWord
-from bench.protocols.dialect import DuePacket, Payload
+from bench.protocols.dialect import DuePacket, Payload, with_route
 
 __all__ = ["VoskDialect"]
 
@@ -18,11 +18,11 @@ class VoskDialect:
     """See `Dialect`. A `partial` is tentative; a `text` closes the unit; the one after `eof` is the last."""
 
     padding: bytes | None = None
+    lingers_s = 0.0
 
     def __init__(self, url: str, key: str | None, tracks: Sequence[str]) -> None:
-        del key
-        self.url = url
-        self.headers: Mapping[str, str] = {}
+        self.url = with_route(url, "/v1/vosk")
+        self.headers: Mapping[str, str] = {"Authorization": f"Bearer {key}"} if key else {}
         self.subprotocols: Sequence[str] = ()
         self.audio_format = AudioFormat("pcm_s16le", 16_000)
         (self._track,) = tracks

@@ -25,6 +25,7 @@ class WhisperLiveKitDialect:
     """See `Dialect`."""
 
     padding: bytes | None = None
+    lingers_s = 0.0
 
     def __init__(self, url: str, key: str | None, tracks: Sequence[str], language: str) -> None:
         self.url = with_route(url, f"/asr?language={language}")

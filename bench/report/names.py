@@ -30,6 +30,8 @@ TITLES = {
     "onsets_missed": "onsets missed after long pauses",
     "troubles": "errors, gaps and broken connections",
     "participant_cost": "server processor time a participant-second",
+    "cpu": "server processor time a track-second",
+    "loop_cpu": "of it the event loop's",
     "wer_ada": "word error rate, Ada",
     "wer_bob": "word error rate, Bob",
     "wer_cleo": "word error rate, Cleo (Chromium)",

@@ -11,11 +11,15 @@ from bench.measure.events import Done, Seen, SeenWord, SpeechTurn, Trouble
 from bench.protocols import PROTOCOLS, DuePacket, dialect_for
 from bench.protocols.deepgram import DeepgramDialect
 from bench.protocols.dialect import with_route
+from bench.protocols.in_rooms import RtpDialect
+from bench.protocols.jitsi import JitsiDialect
 from bench.protocols.kyutai import KyutaiDialect
 from bench.protocols.native import NativeDialect
+from bench.protocols.openai import OpenAIDialect
 from bench.protocols.vosk import VoskDialect
 from bench.protocols.whisperlivekit import WhisperLiveKitDialect
 from captions.doors.native import messages as native
+from captions.stream import rtp
 
 
 def test_routes() -> None:
@@ -167,3 +171,58 @@ def test_deepgram_interim_results_are_tentative() -> None:
         Seen("t", 2.0, "0", (SeenWord("Bonjour.", 0.1, 0.5),), (), True),
         Done("t", 3.0),
     ]
+
+
+def test_openais_deltas_are_committed_and_its_last_turn_is_the_end() -> None:
+    dialect = OpenAIDialect("ws://h:1", "secret", ["t"], "en")
+    assert msgspec.json.decode(dialect.audio([DuePacket("t", 0, b"\x00\x01")])[0]) == {
+        "type": "input_audio_buffer.append",
+        "audio": "AAE=",
+    }
+    item = "conversation.item.input_audio_transcription"
+    said = [
+        {"type": "input_audio_buffer.speech_started", "audio_start_ms": 900, "item_id": "1"},
+        {"type": f"{item}.delta", "item_id": "1", "delta": "one"},
+        {"type": f"{item}.delta", "item_id": "1", "delta": " two"},
+        {"type": f"{item}.completed", "item_id": "1", "transcript": "one two"},
+    ]
+    seen = [one for message in said for one in dialect.receive(msgspec.json.encode(message), 3.0)]
+    one, two = SeenWord("one"), SeenWord("two")
+    assert seen == [
+        SpeechTurn("t", 3.0, True, 0.9),
+        Seen("t", 3.0, "1", (one,), (), False),
+        Seen("t", 3.0, "1", (one, two), (), False),
+        Seen("t", 3.0, "1", (one, two), (), True),
+    ]
+    dialect.finishing("t")
+    assert Done("t", 4.0) in dialect.receive(msgspec.json.encode(said[-1]), 4.0)
+
+
+def test_jitsis_stable_texts_are_committed_and_what_follows_them_is_not() -> None:
+    dialect = JitsiDialect("ws://h:1", None, ["a", "b"], "en")
+    media = msgspec.json.decode(dialect.audio([DuePacket("b", 3, b"opus", level=30)])[0])["media"]
+    assert media == {"tag": "b", "chunk": "3", "timestamp": "2880", "payload": "b3B1cw==", "audioLevel": "30"}
+    seen: list[object] = []
+    for text, stability in (("one", 0.9), ("two", 0.5), ("one two", None)):
+        result = {
+            "type": "transcription-result", "message_id": "7", "is_interim": stability is not None,
+            "stability": stability, "participant": {"id": "b"}, "transcript": [{"text": text}],
+        }  # fmt: skip
+        seen += dialect.receive(msgspec.json.encode(result), 1.0)
+    one, two = SeenWord("one"), SeenWord("two")
+    assert seen == [
+        Seen("b", 1.0, "7", (one,), (), False),
+        Seen("b", 1.0, "7", (one,), ("two",), False),
+        Seen("b", 1.0, "7", (one, two), (), True),
+    ]
+
+
+def test_rtp_is_datagrams_of_the_source_that_the_server_expects() -> None:
+    dialect = RtpDialect("ws://h:1", None, ["a"])
+    assert (dialect.url, dialect.watches) == ("http://h:1/v1/rtp", f"ws://h:1/v1/rooms/{dialect.room}/captions")
+    dialect.expected("a", {"ssrc": 77, "id": "x"})
+    (datagram,) = dialect.audio([DuePacket("a", 2, b"opus", level=30)])
+    assert isinstance(datagram, bytes)
+    assert rtp.ssrc_of(datagram) == 77
+    assert rtp.read(datagram, 1) == rtp.RtpPacket(96, 2, 1_920, 30, b"opus")
+    assert dialect.finishing("a") == ["x"]
