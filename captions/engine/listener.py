@@ -17,6 +17,7 @@ for:
 from __future__ import annotations
 
 import logging
+import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -132,7 +133,7 @@ class Listener:
         self._taken_bytes = 0
         self._left_bytes = 0
         self._inbox: Mailbox[Notice] = Mailbox(max_notices, PacketArrived)
-        self._behind_since: float | None = None
+        self._left_since = math.inf
         self.failure: str | None = None
         self.lateness = Lateness()
         self.worker = Worker("listener", self._run, clock)
@@ -185,10 +186,11 @@ class Listener:
         """Hear what has come in since the last turn, as far as there is time."""
         turn = Turn([], [])
         until = self._clock() + TURN_S
+        oldest_at = self._left_since
         for notice in self._inbox.take():
             if isinstance(notice, PacketArrived):
-                if self._behind_since is None:
-                    self._behind_since = notice.packet.arrived_at
+                if notice.packet.arrived_at < oldest_at:
+                    oldest_at = notice.packet.arrived_at
                 self._taken_bytes += len(notice.packet.data)
                 track = self._tracks.get(notice.track)
                 if track is None:
@@ -204,15 +206,13 @@ class Listener:
         self._left_bytes = sum(track.ear.pending_bytes for track in self._sounding.values())
         now = self._clock()
         self._end_stalled(now, turn)
-        self._see_lateness(now)
+        if oldest_at < now:
+            self.lateness.saw(now - oldest_at, now)
+        # What came ahead of its time, as of a file, may wait.
+        self._left_since = min(
+            (track.ear.waits_since for track in self._sounding.values() if track.due_at <= now), default=math.inf
+        )
         return turn
-
-    def _see_lateness(self, now: float) -> None:
-        """Of what came first since live audio was last taken in to the end. Files may wait as long as they like."""
-        if self._behind_since is not None:
-            self.lateness.saw(now - self._behind_since, now)
-            if all(track.is_file for track in self._sounding.values()):
-                self._behind_since = None
 
     def _push(self, track: ListenedTrack, arrival: PacketArrived, turn: Turn) -> None:
         if track.ear.push(arrival.packet):

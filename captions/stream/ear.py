@@ -6,6 +6,7 @@ under way.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -91,6 +92,12 @@ class Ear:
     def pending_bytes(self) -> int:
         """Of packets that were pushed and not taken in yet."""
         return self._timeline.pending_bytes
+
+    @property
+    def waits_since(self) -> float:
+        """When the oldest packet arrived that was pushed and not taken in yet; infinity if there is none."""
+        oldest_at = self._timeline.oldest_at
+        return math.inf if oldest_at is None else oldest_at
 
     @property
     def impairment(self) -> Impairment:

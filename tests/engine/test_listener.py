@@ -471,6 +471,23 @@ def test_in_a_turn_that_is_too_short_connections_take_turns_and_rooms_within_the
     assert [track % 2 for track in heard if track < 200] == [0, 1] * 27
 
 
+def test_it_knows_how_long_audio_waited_even_what_is_left_for_the_next_turn() -> None:
+    bench = slow(0.05)
+    bench.hear(*(opened(track) for track in range(4)))
+    for number in range(100):
+        bench.now = max(bench.now, number * FRAME_S)
+        bench.hear(*(one for track in range(4) for one in loud(track, 1, first=number)))
+    assert bench.listener.lateness.recent(bench.now) > 2.0, "it falls behind by 120 ms with each frame"
+
+
+def test_what_comes_ahead_of_its_time_is_not_heard_late() -> None:
+    bench = slow(0.01)
+    bench.hear(opened(), *burst(1, 100, 0.0))
+    while bench.listener.has_rest:
+        bench.hear()
+    assert bench.listener.lateness.recent(bench.now) < 0.05
+
+
 def ranks(*turns: Turn) -> list[RankTrack]:
     return [order for turn in turns for order in turn.orders if isinstance(order, RankTrack)]
 
