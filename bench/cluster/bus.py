@@ -22,7 +22,7 @@ from captions.rooms.bus import Bus
 from captions.rooms.shared import SharedRooms
 from captions.stream.captions import CaptionWord, Latency, Participant, Segment
 
-__all__ = ["BusFigures", "measure_bus"]
+__all__ = ["BusFigures", "measure_bus", "node_over", "revision_of"]
 
 _TURN_S = 0.005
 _WORDS = ["it", "was", "the", "best", "of", "times", "it", "was", "the", "worst", "of", "times", "it", "was"]
@@ -55,7 +55,7 @@ class _Watcher:
 
 async def measure_bus(redis: RedisServer, rooms: int, rate: float, seconds: float) -> BusFigures:
     delays: list[float] = []
-    receiver = _node(redis.url, "receiver")
+    receiver = node_over(redis.url, "receiver")
     await receiver.start()
     watcher = _Watcher(delays)
     for number in range(rooms):
@@ -93,18 +93,20 @@ def _resident_mb(pid: int) -> float:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def _node(url: str, name: str) -> SharedRooms:
-    return SharedRooms(RoomsConfig(), 10, Bus(url, 600.0, 12_000, 16 << 20), name, Metrics(), 16 << 20)
+def node_over(url: str, name: str, forget_after_s: float = 600.0) -> SharedRooms:
+    """What a node has of the rooms, without a server."""
+    bus = Bus(url, forget_after_s, 12_000, 16 << 20)
+    return SharedRooms(RoomsConfig(forget_after_s=forget_after_s), 10, bus, name, Metrics(), 16 << 20)
 
 
 async def _publish(url: str, rooms: int, rate: float, seconds: float) -> None:
-    node = _node(url, "publisher")
+    node = node_over(url, "publisher")
     await node.start()
     print("ready", flush=True)
     cpu_before, began_at, published = time.process_time(), time.monotonic(), 0
     while (elapsed := time.monotonic() - began_at) < seconds:
         while published < elapsed * rate:
-            node.publish(_revision(published, rooms), 0.0)
+            node.publish(revision_of(published, rooms), 0.0)
             published += 1
         await asyncio.sleep(_TURN_S)
     spent_s = time.process_time() - cpu_before
@@ -112,7 +114,7 @@ async def _publish(url: str, rooms: int, rate: float, seconds: float) -> None:
     await node.stop()
 
 
-def _revision(number: int, rooms: int) -> Segment:
+def revision_of(number: int, rooms: int) -> Segment:
     """The next revision of a room's segment, as long as they are on average: each has one word more, to thirteen."""
     room, turn = number % rooms, number // rooms
     revision = turn % len(_WORDS)

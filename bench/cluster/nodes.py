@@ -70,9 +70,7 @@ async def _talking(
     cluster = _Cluster(redis)
     for _ in range(3):
         await cluster.add()
-    gateway = own_server(
-        "scripted", 1, settings={"cluster": {"redis": redis.url, "role": "all"}, "limits": {"tracks": 1}}
-    )
+    gateway = own_server("scripted", 1, settings={"cluster": {"redis": redis.url, "role": "watch"}})
     gate = await asyncio.to_thread(gateway.__enter__)
     shown: dict[str, Segment] = {}
     watching = asyncio.create_task(_watch(gate.url, shown))

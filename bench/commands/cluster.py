@@ -1,6 +1,7 @@
-"""Several nodes over one Redis: `python -m bench cluster bus | kills | restarts | placement`.
+"""Several nodes over one Redis: `python -m bench cluster bus | gateway | rooms | away | kills | restarts | placement`.
 
-bus: revisions of many rooms, published by one node and received by the watchers of another. kills, restarts: three
+bus: revisions of many rooms, published by one node and received by the watchers of another. gateway: readers of busy
+rooms at one gateway. rooms: many that come and go. away: Redis is killed, then a node is cut off. kills, restarts: three
 nodes of which one is killed, or restarted, again and again, under people who count aloud. placement: a simulation.
 Nodes are processes of this machine on loopback ports. One line each, JSON with --json.
 """

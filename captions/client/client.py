@@ -212,7 +212,7 @@ class Client:
     def _take(self, link: Link, message: ServerMessage) -> ServerMessage | None:
         """What its user is shown of a message."""
         if isinstance(message, Ready):
-            self._others = message.nodes
+            self._others = message.nodes or self._others
             was_greeted, self._greeted = self._greeted, True
             return None if was_greeted else message
         if isinstance(message, Draining):
@@ -241,6 +241,9 @@ class Client:
             case Started(track):
                 was_started, place.started = place.started, True
                 return None if was_started else message
+            case Stopped() if not place.stopped and self._can_move(place):
+                self._begin(self._move(place, self._others, lost=True))
+                return None
             case Stopped(track):
                 del self._places[track]
             case Error(code="unknown_track") if not place.started:

@@ -77,8 +77,13 @@ class Nodes:
         return sorted((self._describe(), *self._others.values()), key=lambda node: (node.draining, node.fullness))
 
     def elsewhere(self) -> str | None:
-        """The address of the emptiest other node that takes tracks, to send a client to."""
+        """The address of the emptiest other node that takes tracks, to send a client to.
+
+        A node that stops names one even if all are full: there they may yet be heard, here they cannot.
+        """
         candidates = [node for node in self._others.values() if node.takes_tracks]
+        if not candidates and self._describe().draining:
+            candidates = [node for node in self._others.values() if node.role != "watch" and not node.draining]
         if not candidates:
             return None
         emptiest = min(candidates, key=lambda node: node.fullness + _ONE_MORE * self._sent.get(node.id, 0))

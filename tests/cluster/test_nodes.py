@@ -71,6 +71,23 @@ async def test_many_who_are_sent_away_at_once_are_not_all_sent_to_one_node(serve
     await bus.close()
 
 
+async def test_a_node_that_stops_names_another_even_if_all_are_full(server: RedisServer) -> None:
+    bus = Bus(server.url, 60.0, 1_000, 1 << 20)
+    told = (node("a", draining=True), node("b", 1.0), node("c", 0.0, role="watch"), node("d", 1.0))
+    stopping, full, *others = [
+        Nodes(bus, this.id, lambda this=this: this, nobody_lost)  # type: ignore[misc]
+        for this in told
+    ]
+    for nodes in (full, *others, stopping):
+        await nodes.start()
+    await full.tell()
+    assert {stopping.elsewhere() for _ in range(4)} == {"ws://b:8080", "ws://d:8080"}
+    assert full.elsewhere() is None
+    for nodes in (stopping, full, *others):
+        await nodes.stop()
+    await bus.close()
+
+
 async def test_a_node_alone_lists_itself() -> None:
     async with serving() as served:
         status, body = await served.get("/v1/nodes")
