@@ -17,7 +17,7 @@ from bench.servers.redis_server import RedisServer
 from captions.client import watch
 from captions.doors.native.messages import Segment
 
-__all__ = ["NodeFigures", "measure_kills", "measure_restarts"]
+__all__ = ["NodeFigures", "measure_kills", "measure_restarts", "talking"]
 
 _BETWEEN_S = 6.0
 _KNOWN_S = 2.5
@@ -42,9 +42,14 @@ class _Cluster:
     redis: RedisServer
     nodes: list[tuple[AbstractContextManager[OwnServer], OwnServer]] = field(default_factory=list)
 
-    async def add(self) -> OwnServer:
+    @property
+    def urls(self) -> list[str]:
+        return [server.url for _, server in self.nodes]
+
+    async def add(self, way: str = "") -> OwnServer:
+        """`way`: the address by which the node comes to Redis, if it is not its own."""
         settings: dict[str, dict[str, object]] = {
-            "cluster": {"redis": self.redis.url},
+            "cluster": {"redis": way or self.redis.url, "role": "speech"},
             "server": {"drain_s": _PATIENCE_S},
         }
         context = own_server("scripted", 64, settings=settings)
@@ -63,13 +68,13 @@ class _Cluster:
 
 
 @asynccontextmanager
-async def _talking(
-    redis: RedisServer, talkers: int
+async def talking(
+    redis: RedisServer, talkers: int, *, first_way: str = ""
 ) -> AsyncIterator[tuple[_Cluster, list[Talker], dict[str, Segment]]]:
     """Three nodes, who talks to them, and the newest of every segment as a watcher of a fourth has it."""
     cluster = _Cluster(redis)
-    for _ in range(3):
-        await cluster.add()
+    for way in (first_way, "", ""):
+        await cluster.add(way)
     gateway = own_server("scripted", 1, settings={"cluster": {"redis": redis.url, "role": "watch"}})
     gate = await asyncio.to_thread(gateway.__enter__)
     shown: dict[str, Segment] = {}
@@ -98,7 +103,7 @@ async def measure_kills(redis: RedisServer, talkers: int, kills: int) -> NodeFig
     figures = NodeFigures()
     again: list[float] = []
     loop = asyncio.get_running_loop()
-    async with _talking(redis, talkers) as (cluster, people, shown):
+    async with talking(redis, talkers) as (cluster, people, shown):
         for _ in range(kills):
             killed = cluster.nodes[0][1]
             tracks = int(killed.metric("captions_tracks"))
@@ -114,7 +119,7 @@ async def measure_kills(redis: RedisServer, talkers: int, kills: int) -> NodeFig
 
 async def measure_restarts(redis: RedisServer, talkers: int, restarts: int) -> NodeFigures:
     figures = NodeFigures()
-    async with _talking(redis, talkers) as (cluster, people, shown):
+    async with talking(redis, talkers) as (cluster, people, shown):
         for _ in range(restarts):
             figures.moved += int(cluster.nodes[0][1].metric("captions_tracks"))
             await cluster.add()
