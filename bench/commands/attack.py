@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
-
-from rich.table import Table
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from bench.attacks import audio, floods, handshakes, parsers, rooms, slots, unread
 from bench.attacks.attack import Attack, Site
+from bench.attacks.bystanders import Spoken
 from bench.attacks.endings import ENDINGS, suffer
 from bench.attacks.endings import missed as endings_missed
 from bench.attacks.siege import PHASES, besiege, missed
+from bench.load.processes import LoadError
 from bench.measure.intervals import Figure
 from bench.report.console import console, finish
 from bench.report.results import Result, Run
@@ -28,6 +30,7 @@ _COLUMNS = {
     "memory": "memory, MB",
     "cpu": "cores",
 }
+_SINGLE = {"newcomer_served": "newcomer, s", "ended_after": "ended, s", "captions_again": "again, s"}
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -37,7 +40,8 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "server for ten seconds, and a newcomer wants captions meanwhile. Status 1 if anybody lost a word, had a gap, "
         "waited much longer than before, if the newcomer was not served, or if the server's memory did not come back. "
         "Then servers that die in mid-speech under a supervisor: is everybody told, and are there captions again? "
-        "Without a name: every attack, each on a server of its own, about 35 s each.",
+        "Without a name: every attack, each on a server of its own, about 35 s each. What was done is kept if it is "
+        "interrupted.",
     )
     parser.add_argument(
         "names",
@@ -53,28 +57,57 @@ def run(arguments: argparse.Namespace) -> int:
     if unknown:
         console.print(f"no such attack: {', '.join(sorted(unknown))}; there are {', '.join(_WHAT)}")
         return 2
-    attacks = [attack for name, attack in ATTACKS.items() if name in arguments.names or not arguments.names]
-    endings = [ending for name, ending in ENDINGS.items() if name in arguments.names or not arguments.names]
-    misses: dict[str, list[str]] = {}
-    runs: list[Run] = []
-    if attacks:
-        with console.status("nobody attacks"):
-            quiet, expected = besiege(_NONE, set())
-        runs.append(quiet)
-    for attack in attacks:
-        with console.status(f"{attack.name}: {attack.what}"):
-            runs.append(besiege(attack, expected)[0])
-        misses[attack.name] = missed(runs[-1])
-        console.print(f"{attack.name}: {', '.join(misses[attack.name]) or 'held'}")
-    for ending in endings:
-        with console.status(f"{ending.name}: {ending.what}"):
-            runs.append(suffer(ending))
-        misses[ending.name] = endings_missed(ending, runs[-1])
-        console.print(f"{ending.name}: {', '.join(misses[ending.name]) or 'held'}")
-    console.print(_table(runs, misses))
+    course = _Course()
     names = " ".join(arguments.names) or "all"
-    kept = finish(Result("attack", "Attacks, and who talks beside them", {"names": names}, runs))
-    return kept or int(any(misses.values()))
+    ended = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        course.run(arguments.names)
+    finally:
+        signal.signal(signal.SIGTERM, ended)
+        if course.runs:
+            finish(Result("attack", "Attacks, and who talks beside them", {"names": names}, course.runs))
+    return int(any(course.misses.values()))
+
+
+class _Course:
+    """One attack and end after the other, each a row of the table as soon as it is over."""
+
+    def __init__(self) -> None:
+        self.runs: list[Run] = []
+        self.misses: dict[str, list[str]] = {}
+
+    def run(self, names: list[str]) -> None:
+        """Those of these names, or all."""
+        attacks = [attack for name, attack in ATTACKS.items() if name in names or not names]
+        endings = [ending for name, ending in ENDINGS.items() if name in names or not names]
+        console.print(_HEAD, soft_wrap=True, highlight=False)
+        expected: set[Spoken] = set()
+        if attacks:
+            with console.status("nobody attacks"):
+                quiet, expected = besiege(_NONE, set())
+            self._took_place(quiet, [])
+        for attack in attacks:
+            with console.status(f"{attack.name}: {attack.what}"), self._or_not(attack.name):
+                run = besiege(attack, expected)[0]
+                self._took_place(run, missed(run))
+        for ending in endings:
+            with console.status(f"{ending.name}: {ending.what}"), self._or_not(ending.name):
+                run = suffer(ending)
+                self._took_place(run, endings_missed(ending, run))
+
+    def _took_place(self, run: Run, misses: list[str]) -> None:
+        self.runs.append(run)
+        self.misses[run.name] = misses
+        console.print(_row(run, misses), soft_wrap=True, highlight=False)
+
+    @contextmanager
+    def _or_not(self, name: str) -> Iterator[None]:
+        """One that cannot be run is missed, and the others are run."""
+        try:
+            yield
+        except LoadError as error:
+            self.misses[name] = [f"not run: {error}"]
+            console.print(f"{name}: not run: {error}", soft_wrap=True, highlight=False)
 
 
 async def _nobody(site: Site) -> None:
@@ -84,19 +117,25 @@ async def _nobody(site: Site) -> None:
 _NONE = Attack("quiet", "nobody attacks", _nobody)
 
 
-def _table(runs: list[Run], misses: Mapping[str, list[str]]) -> Table:
-    table = Table("before / during / after", *_COLUMNS.values(), "newcomer, s", "ended, s", "again, s", "missed")
-    for one in runs:
-        cells = []
-        for column in _COLUMNS:
-            values = [_number(one.figures.get(f"{column}_{phase}")) for phase in PHASES]
-            cells.append(" / ".join(values) if any(value != "—" for value in values) else "—")
-        single = [_number(one.figures.get(name)) for name in ("newcomer_served", "ended_after", "captions_again")]
-        table.add_row(one.name, *cells, *single, "\n".join(misses.get(one.name, [])))
-    return table
+def _row(run: Run, misses: list[str]) -> str:
+    cells = []
+    for column in _COLUMNS:
+        values = [_number(run.figures.get(f"{column}_{phase}")) for phase in PHASES]
+        cells.append(" / ".join(values) if any(value != "—" for value in values) else "—")
+    cells += [_number(run.figures.get(name)) for name in _SINGLE]
+    return _line(run.name, cells, ", ".join(misses) or "held")
+
+
+def _line(name: str, cells: Sequence[str], end: str) -> str:
+    return "".join([f"{name:<24}", *(f"{cell:<21}" for cell in cells[: len(_COLUMNS)])]) + "".join(
+        [*(f"{cell:<12}" for cell in cells[len(_COLUMNS) :]), end]
+    )
 
 
 def _number(figure: Figure | None) -> str:
     if figure is None:
         return "—"
     return f"{figure.value:.0f}" if figure.unit in ("", "ms", "MB") else f"{figure.value:.1f}"
+
+
+_HEAD = _line("before / during / after", [*_COLUMNS.values(), *_SINGLE.values()], "missed")

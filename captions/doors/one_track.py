@@ -39,8 +39,8 @@ class OneTrackSession:
         self._room = room
         self._track: PublishedTrack | None = None
 
-    async def receive(self, payload: bytes | str) -> None:
-        """The next payload of the client, in order."""
+    async def receive(self, payload: bytes | str) -> int:
+        """The next payload of the client, in order. Returns how many commands it counts for, see routes.py."""
         raise NotImplementedError
 
     def told(self, news: TrackNews) -> None:
@@ -69,11 +69,12 @@ class OneTrackSession:
             )
         return self._track
 
-    async def hear(self, track: PublishedTrack, audio: bytes) -> None:
-        """Audio as it came; waits while the track has its fill."""
-        track.hear(Packet(audio, self._service.clock()))
+    async def hear(self, track: PublishedTrack, audio: bytes) -> int:
+        """Audio as it came; waits while the track has its fill. Returns how many commands it counts for."""
+        in_order = track.hear(Packet(audio, self._service.clock()))
         if track.is_full:
             await track.room()
+        return not in_order
 
     def unheard(self, language: str | None) -> str | None:
         """Why a language cannot be had, or None."""

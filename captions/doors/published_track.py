@@ -94,6 +94,7 @@ class PublishedTrack:
         self._engine = service.engine
         source = None if owner is None else id(owner)
         self._number = self._engine.open(room or name, codec, self, drops=live, source=source)
+        self._least_samples = 0 if codec.name == "opus" else SHORTEST_SAMPLES
         self._most_bytes = codec.second_bytes or sys.maxsize
         self._most_ahead_s = service.limits.pending_audio_s
         self._lead = Lead()
@@ -116,9 +117,13 @@ class PublishedTrack:
         return not self._live and self._pressure.is_full
 
     def hear(self, packet: Packet) -> bool:
-        """The next packet as it came; passed over while the track is muted or ending. False: it comes far too fast."""
+        """The next packet as it came; passed over while the track is muted or ending.
+
+        False: its sender is to send no more of the kind than commands. It comes far too fast, or is PCM so short that
+        taking it costs more than it holds.
+        """
         if self._muted or self._ending:
-            return True
+            return self._pass_over(packet)
         if len(packet.data) > self._most_bytes and packet.seq is None:
             return False not in [self.hear(piece) for piece in self._pieces_of(packet)]
         samples = self._codec.samples_in(packet.data)
@@ -133,11 +138,7 @@ class PublishedTrack:
             self._pressure.sent(size)
         if self._missed_samples:
             self._tell_missed()
-        return True
-
-    def is_crumb(self, data: bytes) -> bool:
-        """Whether PCM is so short that taking it costs more than it holds: the shortest Opus frame is no shorter."""
-        return self._codec.name != "opus" and self._codec.samples_in(data) < SHORTEST_SAMPLES
+        return samples >= self._least_samples
 
     async def room(self) -> None:
         """Wait until the track has room for more audio."""
@@ -188,6 +189,12 @@ class PublishedTrack:
                 self._close()
             elif self._owner is not None:
                 self._owner.flushed(self, flush_id)
+
+    def _pass_over(self, packet: Packet) -> bool:
+        in_time = self._lead.ahead_s(packet.arrived_at) <= self._most_ahead_s
+        if in_time:
+            self._lead.sent(weight(self._codec.samples_in(packet.data), len(packet.data)), packet.arrived_at)
+        return in_time
 
     def _pieces_of(self, packet: Packet) -> Iterator[Packet]:
         """PCM of many seconds in pieces of one: what hears keeps the last of each track, and drops whole ones."""

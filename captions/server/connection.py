@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -26,8 +27,12 @@ from captions.server.unread_answers import UnreadAnswer
 __all__ = ["Connection", "headers_of", "path_of", "query_of", "response"]
 
 
+_BURST_S = 2.0
+"""So long a client may send commands as fast as it likes, as an SFU does that starts the tracks of many meetings."""
 _CONTROLS_PER_S, _CONTROLS_AT_ONCE = 10.0, 100.0
 """Pings and pongs of a client: a browser sends one for each of ours, every 20 s."""
+_LOOK_S = 1.0
+"""How often a connection that is not read from is looked after."""
 _DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 _MOST_PIECES = 1_000
 """Of one message: they are kept until its last has come, and empty ones are no bytes by which to bound them."""
@@ -51,6 +56,7 @@ class Connection(ServerConnection):
         self._read_ahead: ReadAhead
         self._reader: asyncio.Task[Any] | None = None
         self._is_lost = False
+        self._looking: asyncio.TimerHandle | None = None
         self._request_body = RequestBody()
 
     @property
@@ -65,7 +71,7 @@ class Connection(ServerConnection):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._read_ahead = ReadAhead(self.transport.pause_reading, self.transport.resume_reading)
+        self._read_ahead = ReadAhead(self._pause_reading, self._resume_reading)
         self._doorstep.arrives(self.peer, self, self.transport.abort)
 
     def data_received(self, data: bytes) -> None:
@@ -77,6 +83,8 @@ class Connection(ServerConnection):
         self._doorstep.gone(self)
         if self.place is not None:
             self.place.leave()
+        if self._looking is not None:
+            self._looking.cancel()
         self._is_lost = self.protocol.close_rcvd is None
         if self._is_lost and self._reader is not None:
             self._reader.cancel()
@@ -90,9 +98,11 @@ class Connection(ServerConnection):
         if isinstance(event, Frame) and event.opcode in _DATA:
             self._read_ahead.came(len(event.data), last=event.fin)
 
-    async def each(self, receive: Callable[[bytes | str], Awaitable[None]]) -> None:
+    async def each(self, receive: Callable[[bytes | str], Awaitable[int]], commands_per_s: float) -> None:
         """Have every message received, in order, until the connection is closed.
 
+        `receive` returns how many commands a message counts for. Who sends more of them than it may is not read from
+        meanwhile.
         Of a connection that is lost nothing more is: what was read ahead of it is forgotten, and who waits on its
         behalf, for room or its turn, waits no longer.
 
@@ -101,15 +111,34 @@ class Connection(ServerConnection):
         """
         task = self._reader = asyncio.current_task()
         assert task is not None
+        pace = Pace(commands_per_s, commands_per_s * _BURST_S)
         try:
             async for payload in self:
                 self._read_ahead.taken()
-                await receive(payload)
+                commands = await receive(payload)
+                if commands and (wait_s := pace.wait_s(self.loop.time(), commands)):
+                    await asyncio.sleep(wait_s)
         except asyncio.CancelledError:
             if not self._is_lost or task.uncancel():
                 raise
         finally:
             self._reader = None
+
+    def _pause_reading(self) -> None:
+        self.transport.pause_reading()
+        self._looking = self.loop.call_later(_LOOK_S, self._look_for_loss)
+
+    def _resume_reading(self) -> None:
+        self.transport.resume_reading()
+        if self._looking is not None:
+            self._looking.cancel()
+
+    def _look_for_loss(self) -> None:
+        """A reset is told to who reads; while nobody does it has to be asked for."""
+        if self.transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self.transport.abort()
+        else:
+            self._looking = self.loop.call_later(_LOOK_S, self._look_for_loss)
 
     def _is_too_much(self, opcode: Opcode) -> bool:
         if opcode in (Opcode.PING, Opcode.PONG):

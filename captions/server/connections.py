@@ -113,7 +113,7 @@ class Connections:
     async def _publish(self, connection: Connection, session: PublishingSession) -> None:
         self._publishing.add(session)
         try:
-            await connection.each(session.receive)
+            await connection.each(session.receive, self._limits.commands_per_s)
         finally:
             self._publishing.discard(session)
             session.disconnected()
@@ -128,7 +128,7 @@ class Connections:
             return
         beating = asyncio.create_task(self._beat(room, outbox))
         try:
-            await connection.each(_pass_over)
+            await connection.each(_pass_over, self._limits.commands_per_s)
         finally:
             rooms.leave(room, outbox)
             beating.cancel()
@@ -152,8 +152,9 @@ class Connections:
         connection.transport.abort()
 
 
-async def _pass_over(_payload: bytes | str) -> None:
+async def _pass_over(_payload: bytes | str) -> int:
     """Watchers have nothing to say."""
+    return 1
 
 
 async def _write(connection: Connection, outbox: Outbox) -> None:

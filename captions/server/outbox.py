@@ -63,8 +63,9 @@ class Outbox:
         self._overflow()
 
     def forget(self) -> None:
-        """Nothing of what waits is written any more."""
+        """Nothing of what waits is written any more, and nobody waits for it."""
         self._messages.clear()
+        self._empty.set()
         self._waits(0)
 
     async def written(self) -> None:

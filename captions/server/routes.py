@@ -31,9 +31,12 @@ Query: TypeAlias = Mapping[str, str]
 
 
 class PublishingSession(Protocol):
-    """A connection that sends audio, whichever its protocol."""
+    """A connection that sends audio, whichever its protocol.
 
-    async def receive(self, payload: bytes | str) -> None: ...
+    `receive` says how many commands a payload counts for: 0 for audio in time, of which there may be any number.
+    """
+
+    async def receive(self, payload: bytes | str) -> int: ...
 
     def finish(self) -> None: ...
 

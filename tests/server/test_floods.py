@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
+import pytest
+from msgspec import msgpack
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
@@ -89,3 +91,26 @@ async def test_audio_that_comes_far_too_fast_is_read_at_a_pace_once_it_is_droppe
         dropped_s = sum(gap.end - gap.start for gap in client.said if isinstance(gap, GapNotice))
         assert dropped_s > 0
         assert taken_s >= (dropped_s / frame_s - 400) / 200 - 0.5
+
+
+@pytest.mark.parametrize(
+    ("path", "payload"),
+    [
+        ("/api/asr-streaming", msgpack.encode({"type": "Marker", "id": 1})),
+        ("/v1/livekit?room=r&track=t", '{"muted": true}'),
+        ("/v1/livekit?room=r&track=t", bytes(2)),
+        ("/v1/jitsi?sessionId=s", '{"event": "ping"}'),
+        ("/v1/vosk", bytes(2)),
+        ("/v1/listen?encoding=opus", '{"type": "KeepAlive"}'),
+        ("/v1/realtime", "nothing"),
+        ("/v1/rooms/daily/captions", "hello"),
+    ],
+)
+async def test_every_door_takes_what_is_no_audio_at_a_pace(path: str, payload: bytes | str) -> None:
+    async with serving(limits={"commands_per_s": 100}) as served, connect(served.url + path, proxy=None) as client:
+        began_at = asyncio.get_running_loop().time()
+        for _ in range(230):
+            await client.send(payload)
+        await client.close()
+        await served.nothing_held()
+        assert asyncio.get_running_loop().time() - began_at >= 28 / 100

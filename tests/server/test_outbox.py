@@ -152,3 +152,12 @@ async def test_who_hangs_up_is_written_to_before_the_farewell() -> None:
     box.send("nothing more")
     await box.run()
     assert (wire.taken, box.farewell) == (["last"], (1000, "done"))
+
+
+async def test_nobody_waits_for_what_is_forgotten() -> None:
+    _, box = outbox()
+    box.send("a")
+    waiting = asyncio.create_task(box.written())
+    await asyncio.sleep(0)
+    box.forget()
+    await waiting

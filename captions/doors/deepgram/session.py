@@ -50,7 +50,7 @@ class DeepgramSession(OneTrackSession):
             self._send(deepgram.Error(reason, reason, "QUERY"))
             self.refuse(reason)
 
-    async def receive(self, payload: bytes | str) -> None:
+    async def receive(self, payload: bytes | str) -> int:
         """One frame of the client; waits while the track has its fill of audio."""
         if isinstance(payload, str):
             self._obey(payload)
@@ -58,7 +58,8 @@ class DeepgramSession(OneTrackSession):
             self._close()
         else:
             self._ticks += self._codec.ticks_in(payload)
-            await self.hear(self._opened, payload)
+            return await self.hear(self._opened, payload)
+        return 1
 
     def told(self, news: TrackNews) -> None:
         match news:

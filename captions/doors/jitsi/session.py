@@ -53,18 +53,18 @@ class JitsiSession:
         languages = service.engine.info.languages
         self._language = query.lang if query.lang and hears(languages, query.lang) else languages[0]
 
-    async def receive(self, payload: bytes | str) -> None:
+    async def receive(self, payload: bytes | str) -> int:
         if isinstance(payload, bytes):
             self._wrong("bad_message")
-            return
+            return 1
         try:
             event = jitsi.decode(payload)
         except jitsi.JitsiProtocolError:
             self._wrong("bad_message")
-            return
+            return 1
         match event:
             case jitsi.MediaEvent(media):
-                self._hear(media)
+                return self._hear(media)
             case jitsi.Ping():
                 self._write(jitsi.pong(event))
             case jitsi.StartEvent(start):
@@ -73,6 +73,7 @@ class JitsiSession:
                 self._sources[tag].track.end()
             case jitsi.SessionEnd():
                 self.finish()
+        return 1
 
     @property
     def tracks(self) -> int:
@@ -149,12 +150,12 @@ class JitsiSession:
             return "overloaded"
         return None
 
-    def _hear(self, media: jitsi.Media) -> None:
+    def _hear(self, media: jitsi.Media) -> int:
         source = self._sources.get(media.tag)
         if source is None:
             self._wrong("unknown_track")
-            return
-        source.track.hear(
+            return 0
+        return not source.track.hear(
             Packet(
                 media.payload,
                 self._service.clock(),

@@ -74,25 +74,28 @@ class KyutaiSession:
         )
         self._send(kyutai.Ready())
 
-    async def receive(self, payload: bytes | str) -> None:
-        """One frame of the client; waits while the track has its fill of audio."""
+    async def receive(self, payload: bytes | str) -> int:
+        """One frame of the client; waits while the track has its fill of audio. Returns what `Session` does."""
         if isinstance(payload, str):
             self._send(kyutai.Error("only binary MessagePack messages are understood"))
-            return
+            return 1
         arrived_at = self._service.clock()
         try:
             match kyutai.decode(payload):
                 case kyutai.Audio(pcm):
-                    await self._hear(pcm, arrived_at)
+                    return await self._hear(pcm, arrived_at)
                 case kyutai.OggOpus(data):
-                    for packet in self._ogg.feed(bytes(data)):
+                    packets = self._ogg.feed(bytes(data))
+                    for packet in packets:
                         await self._hear(self._decode(packet), arrived_at)
+                    return not packets
                 case kyutai.Marker(marker_id):
                     self._markers.ask(marker_id, self._sent)
                     self._sort_markers()
         except (kyutai.KyutaiProtocolError, OggError, OpusError, ValueError) as error:
             self._service.metrics.errors.labels(code="bad_message").inc()
             self._send(kyutai.Error(error_text(error)))
+        return 1
 
     def finish(self) -> None:
         """The server is stopping: bring the last words out."""
@@ -161,11 +164,12 @@ class KyutaiSession:
         for marker_id in markers:
             self._track.flush(f"{_MARKER}{marker_id}")
 
-    async def _hear(self, pcm: Pcm, arrived_at: float) -> None:
+    async def _hear(self, pcm: Pcm, arrived_at: float) -> int:
         self._sent += len(pcm)
-        self._track.hear(Packet(pcm.astype("<f4", copy=False).tobytes(), arrived_at))
+        in_order = self._track.hear(Packet(pcm.astype("<f4", copy=False).tobytes(), arrived_at))
         if self._track.is_full:
             await self._track.room()
+        return not in_order
 
     def _decode(self, packet: bytes) -> Pcm:
         if self._opus is None:

@@ -57,18 +57,18 @@ class LivekitSession:
             live=True,
         )
 
-    async def receive(self, payload: bytes | str) -> None:
+    async def receive(self, payload: bytes | str) -> int:
         if isinstance(payload, bytes):
-            self._track.hear(Packet(payload, self._service.clock()))
-            return
+            return not self._track.hear(Packet(payload, self._service.clock()))
         try:
             control = msgspec.json.decode(payload, type=_Control)
         except (msgspec.DecodeError, RecursionError):
-            return
+            return 1
         if control.muted is True:
             self._track.mute()
         elif control.muted is False:
             self._track.unmute()
+        return 1
 
     def finish(self) -> None:
         self._track.end()

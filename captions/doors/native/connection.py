@@ -25,22 +25,20 @@ class NativeConnection:
         self._write: Write | None = write
         self._session: Session | None = None
 
-    async def receive(self, payload: bytes | str) -> None:
+    async def receive(self, payload: bytes | str) -> int:
         if self._session is not None:
-            if self._session.is_served_by(self._send):
-                await self._session.receive(payload)
-            return
+            return await self._session.receive(payload) if self._session.is_served_by(self._send) else 1
         encoding: native.Encoding = "json" if isinstance(payload, str) else "msgpack"
         resume = _resume_in(payload, encoding)
         if resume is None:
             self._session = Session(self._service, encoding, self._send, self._grant)
-            await self._session.receive(payload)
-            return
+            return await self._session.receive(payload)
         try:
             self._session = self._resumed(resume)
         except native.ProtocolError as error:
             self._service.metrics.errors.labels(code=error.code).inc()
             self._send(native.encode(native.Error(error.code, str(error), fatal=False), encoding))
+        return 1
 
     def finish(self) -> None:
         if self._session is not None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TypeAlias
 
 from captions.doors.captioner import TrackError, TrackNews
 from captions.doors.grant import Grant, Right
 from captions.doors.names import error_text
 from captions.doors.native import messages as native
-from captions.doors.pace import Pace
 from captions.doors.published_track import PublishedTrack
 from captions.doors.resume_log import ResumeLog
 from captions.doors.service import Service, Write
@@ -19,9 +17,6 @@ from captions.stream.timeline import Packet
 from captions.types import FRAME_S
 
 __all__ = ["Session"]
-
-_BURST_S = 2.0
-"""So long a client may send commands as fast as it likes, as an SFU does that starts the tracks of many meetings."""
 
 _Command: TypeAlias = (
     native.Start | native.Mute | native.Unmute | native.FlushRequest | native.Stop | native.Ping | native.Resume
@@ -53,7 +48,6 @@ class Session:
         self._log = ResumeLog(service.limits.outbox_messages, service.limits.outbox_bytes, service.waiting)
         self._detached_at: float | None = None
         self._finished = False
-        self._pace = Pace(service.limits.commands_per_s, service.limits.commands_per_s * _BURST_S)
         service.sessions[self.id] = self
         self._greet()
 
@@ -66,29 +60,26 @@ class Session:
         """Whose grant it began with."""
         return self._grant.holder
 
-    async def receive(self, payload: bytes | str) -> None:
-        """One frame of the client.
+    async def receive(self, payload: bytes | str) -> int:
+        """One frame of the client; waits while a track that must not drop audio has its fill of it.
 
-        Waits while a track that must not drop audio has its fill of it, and where a client sends more than it may of
-        commands, of messages that are none, or of audio in crumbs or far too fast. Audio that is wrong makes nobody
-        wait: that of others is beside it.
+        Returns how many commands it counts for: it was one, was no message, or had audio in crumbs or far too fast.
+        Audio that is wrong is none: that of others is beside it.
         """
         try:
             message = self._read(payload)
             arrived_at = self._service.clock()
             if isinstance(message, native.Packets):
-                await self._hear_all(message.packets, [], arrived_at)
-            elif isinstance(message, native.Audio):
-                await self._hear(message, arrived_at)
-            elif isinstance(message, native.SpoiltPackets):
-                await self._hear_all(message.sound, message.spoilt, arrived_at)
-            else:
-                self._obey(message, arrived_at)
-                await self._keep_pace()
+                return await self._hear_all(message.packets, [], arrived_at)
+            if isinstance(message, native.Audio):
+                return await self._hear(message, arrived_at)
+            if isinstance(message, native.SpoiltPackets):
+                return await self._hear_all(message.sound, message.spoilt, arrived_at)
+            self._obey(message, arrived_at)
         except native.ProtocolError as error:
             self.refuse(error)
-            if error.code in ("bad_message", "unknown_type"):
-                await self._keep_pace()
+            return int(error.code in ("bad_message", "unknown_type"))
+        return 1
 
     def refuse(self, error: native.ProtocolError) -> None:
         """Say what is wrong with a message."""
@@ -195,11 +186,6 @@ class Session:
             self._service.slots.called_back(self)
             self._log.close()
 
-    async def _keep_pace(self, count: int = 1) -> None:
-        wait_s = self._pace.wait_s(self._service.clock(), count)
-        if wait_s:
-            await asyncio.sleep(wait_s)
-
     def _read(self, payload: bytes | str) -> native.ClientMessage | native.SpoiltPackets:
         if isinstance(payload, str):
             return native.decode_client(payload.encode(), "json")
@@ -209,17 +195,18 @@ class Session:
             raise native.ProtocolError("unknown_track", "raw audio needs a connection with exactly one track")
         return native.Audio(track=next(iter(self._tracks)), data=payload)
 
-    async def _hear(self, audio: native.Audio, arrived_at: float) -> None:
+    async def _hear(self, audio: native.Audio, arrived_at: float) -> int:
         track = self._track(audio.track)
-        packet = Packet(audio.data, arrived_at, audio.captured_at, audio.seq, audio.timestamp, audio.level)
-        if not track.hear(packet) or track.is_crumb(audio.data):
-            await self._keep_pace()
+        in_order = track.hear(
+            Packet(audio.data, arrived_at, audio.captured_at, audio.seq, audio.timestamp, audio.level)
+        )
         if track.is_full:
             await track.room()
+        return not in_order
 
     async def _hear_all(
         self, packets: list[native.TrackPacket], spoilt: list[tuple[int | None, str]], arrived_at: float
-    ) -> None:
+    ) -> int:
         """The packets of one message. Of a track with some that cannot be heard that is said once."""
         by_handle = self._by_handle
         strange: set[int] = set()
@@ -229,19 +216,17 @@ class Session:
             if track is None or track.is_ending:
                 strange.add(packet.handle)
                 continue
-            heard = track.hear(
+            in_vain += not track.hear(
                 Packet(packet.data, arrived_at, packet.captured_at, packet.seq, packet.timestamp, packet.level)
             )
-            in_vain += not heard or track.is_crumb(packet.data)
             if track.is_full:
                 await track.room()
-        if in_vain:
-            await self._keep_pace(in_vain)
         if strange or spoilt:
             wrong = [self._error_of(handle, "unknown_track", f"no track has the handle {handle}") for handle in strange]
             wrong += [self._error_of(handle, "bad_message", why) for handle, why in dict(reversed(spoilt)).items()]
             for error in wrong[:_MOST_COMPLAINTS]:
                 self.refuse(error)
+        return in_vain
 
     def _error_of(self, handle: int | None, code: native.ErrorCode, why: str) -> native.ProtocolError:
         track = None if handle is None else self._by_handle.get(handle)

@@ -58,13 +58,13 @@ class OpenAISession(OneTrackSession):
         self._opened = self.open(Codec("pcm_s16le", SAMPLE_RATE))
         self._send(openai.SessionCreated(service.new_id(), self._session_object()))
 
-    async def receive(self, payload: bytes | str) -> None:
+    async def receive(self, payload: bytes | str) -> int:
         """One event of the client; waits while the track has its fill of audio."""
         try:
             match openai.decode(payload):
                 case openai.Append(audio=audio):
                     self._uncommitted += len(audio)
-                    await self.hear(self._opened, audio)
+                    return await self.hear(self._opened, audio)
                 case openai.SessionUpdate() as update:
                     self._update(update)
                 case openai.Commit(event_id=event_id):
@@ -76,6 +76,7 @@ class OpenAISession(OneTrackSession):
         except openai.OpenAIProtocolError as error:
             self.wrong()
             self._send(openai.Error.of(self._service.new_id(), error, error_text(error)))
+        return 1
 
     def told(self, news: TrackNews) -> None:
         match news:

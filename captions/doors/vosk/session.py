@@ -32,15 +32,16 @@ class VoskSession(OneTrackSession):
         self._finals: deque[Segment] = deque()
         self._under_way = ""
 
-    async def receive(self, payload: bytes | str) -> None:
+    async def receive(self, payload: bytes | str) -> int:
         if isinstance(payload, bytes):
-            await self.hear(self._begin(), payload)
+            commands = await self.hear(self._begin(), payload)
             self._reply()
-            return
+            return commands
         try:
             self._obey(vosk.decode_control(payload))
         except vosk.VoskProtocolError as error:
             self.refuse(error)
+        return 1
 
     def told(self, news: TrackNews) -> None:
         match news:
