@@ -103,6 +103,7 @@ async def test_audio_that_comes_far_too_fast_is_read_at_a_pace_once_it_is_droppe
         ("/v1/vosk", bytes(2)),
         ("/v1/listen?encoding=opus", '{"type": "KeepAlive"}'),
         ("/v1/realtime", "nothing"),
+        ("/v2/live", "nothing"),
         ("/v1/rooms/daily/captions", "hello"),
     ],
 )

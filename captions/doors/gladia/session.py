@@ -62,11 +62,10 @@ class GladiaSession(OneTrackSession):
         if unheard is not None:
             self.refuse(f"language {query.language}: {unheard}")
 
-    async def receive(self, payload: bytes | str) -> None:
+    async def receive(self, payload: bytes | str) -> int:
         """One frame of the client; waits while the track has its fill of audio."""
         if isinstance(payload, bytes):
-            await self._listen(payload)
-            return
+            return await self._listen(payload)
         try:
             message = gladia.decode(payload)
         except gladia.GladiaProtocolError as error:
@@ -75,12 +74,13 @@ class GladiaSession(OneTrackSession):
                 self._acknowledge(error.of, error=error_text(error))
             elif self._query.receive_errors:
                 self._send("error", {"message": error_text(error)})
-            return
+            return 1
         match message:
             case gladia.AudioChunk(data):
-                await self._listen(data.chunk)
+                return await self._listen(data.chunk)
             case gladia.StopRecording():
                 self._stop()
+        return 1
 
     def told(self, news: TrackNews) -> None:
         query = self._query
@@ -117,17 +117,18 @@ class GladiaSession(OneTrackSession):
         if self._query.receive_lifecycle_events:
             self._send("end_session")
 
-    async def _listen(self, audio: bytes) -> None:
+    async def _listen(self, audio: bytes) -> int:
         if self._stopping:
-            return
+            return 1
         if not self._bytes and self._query.receive_lifecycle_events:
             self._send("start_recording")
         before = self._bytes
         self._bytes += len(audio)
-        await self.hear(self._opened, audio)
+        commands = await self.hear(self._opened, audio)
         if self._query.receive_acknowledgments:
             range_s = [self._seconds(before), self._seconds(self._bytes)]
             self._acknowledge("audio_chunk", {"byte_range": [before, self._bytes], "time_range": range_s})
+        return commands
 
     def _stop(self) -> None:
         """A client may say it twice."""
