@@ -13,7 +13,9 @@ import logging
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from weakref import WeakSet
 
+import msgspec
 from livekit import rtc
 from livekit.agents import (
     DEFAULT_API_CONNECT_OPTIONS,
@@ -82,6 +84,7 @@ class STT(stt.STT[str]):
         self._room = room
         self._participant = participant
         self._language = language
+        self._streams: WeakSet[SpeechStream] = WeakSet()
 
     @property
     def provider(self) -> str:
@@ -95,11 +98,15 @@ class STT(stt.STT[str]):
     ) -> SpeechStream:
         room = self._room or f"agent-{secrets.token_hex(16)}"
         start = Start(room, _TRACK, "pcm_s16le", self._participant, language=language or self._language)
-        return SpeechStream(self, conn_options, self._url, self._api_key, start)
+        stream = SpeechStream(self, conn_options, self._url, self._api_key, start)
+        self._streams.add(stream)
+        return stream
 
     def update_options(self, *, language: str) -> None:
-        """Of streams that begin from now on."""
+        """Of streams that begin from now on, and of those that run: see `SpeechStream.update_options`."""
         self._language = language
+        for stream in self._streams:
+            stream.update_options(language=language)
 
     async def _recognize_impl(
         self, buffer: AudioBuffer, *, language: NotGivenOr[str] = NOT_GIVEN, conn_options: APIConnectOptions
@@ -118,6 +125,17 @@ class SpeechStream(stt.SpeechStream):
         self._shown: Segment | None = None
         self._ends_with_it = False
         self._unreported_s = 0.0
+        self._languages: list[str] | None = None
+
+    def update_options(self, *, language: str) -> None:
+        """What is said from now on is marked with another language; the model hears all of its own at any time.
+
+        Raises:
+            ValueError: the server is known not to hear it; the stream goes on as it was.
+        """
+        if self._languages is not None and not hears(self._languages, language):
+            raise ValueError(unheard_text(self._languages))
+        self._start = msgspec.structs.replace(self._start, language=language)
 
     async def _run(self) -> None:
         """Until the input ends. Raises the framework's errors, some of which make it begin anew."""
@@ -172,8 +190,10 @@ class SpeechStream(stt.SpeechStream):
 
     def _read(self, message: ServerMessage) -> None:
         match message:
-            case Ready(languages=languages) if not hears(languages, self._start.language):
-                raise APIStatusError(unheard_text(languages), status_code=400, retryable=False)
+            case Ready(languages=languages):
+                self._languages = languages
+                if not hears(languages, self._start.language):
+                    raise APIStatusError(unheard_text(languages), status_code=400, retryable=False)
             case SpeechNotice(speaking=True):
                 self._end_of_speech()
                 self._tell(stt.SpeechEventType.START_OF_SPEECH)
@@ -236,13 +256,8 @@ class SpeechStream(stt.SpeechStream):
 
 
 def _at_rate_of(start: Start, frame: rtc.AudioFrame) -> Start:
-    """The track at the rate and with the channels of its frames, which are not resampled here."""
-    return Start(
-        start.room,
-        start.track,
-        start.codec,
-        start.participant,
-        sample_rate=frame.sample_rate,
-        channels=frame.num_channels,
-        language=start.language,
-    )
+    """The track at the rate and with the channels of its frames, which are not resampled here.
+
+    Never as Opus: the framework's frames are PCM that LiveKit has decoded, and encoding them anew would cost words.
+    """
+    return msgspec.structs.replace(start, sample_rate=frame.sample_rate, channels=frame.num_channels)

@@ -114,3 +114,51 @@ async def test_what_no_repetition_cures_is_an_error_of_the_framework(key: str, l
         push(stream, silence(2))
         with pytest.raises(agents.APIError):
             await until(stream, "final_transcript")
+
+
+async def test_a_live_stream_takes_another_language_from_its_next_words_on() -> None:
+    async with serving() as served:
+        stt = STT(served.url, language="en")
+        stream = stt.stream()
+        push(stream, saying(1, 2, 3) + silence(25))
+        before = await until(stream, "final_transcript")
+        stt.update_options(language="fr")
+        push(stream, saying(4, 5, 6) + silence(25))
+        after = await until(stream, "final_transcript")
+        await stream.aclose()
+    assert [(final.text, final.language) for final in finals(before)] == [("w1 w2 w3", "en")]
+    assert [(final.text, final.language) for final in finals(after)] == [("w4 w5 w6", "fr")]
+
+
+async def test_a_language_that_the_server_does_not_hear_is_refused_and_the_stream_goes_on() -> None:
+    async with serving(MoonshineModel(1)) as served:
+        stt = STT(served.url)
+        stream = stt.stream()
+        push(stream, np.split(dickens(1.0, 3.0), 25))
+        await until(stream, "interim_transcript")
+        with pytest.raises(ValueError, match="hears en only"):
+            stt.update_options(language="fr")
+        push(stream, np.split(np.concatenate([dickens(3.0, 4.8), np.zeros(2 * RATE, np.float32)]), 38))
+        said = await until(stream, "final_transcript")
+        await stream.aclose()
+    assert plain(finals(said)[0].text)[:6] == FIRST_WORDS[:6]
+
+
+async def test_an_hour_of_silence_leaves_the_session_as_it_was() -> None:
+    """As fast as it is heard: an hour on the track's clock, which is the one that a long session could wear out."""
+    async with serving(limits={"pending_audio_s": 7_200.0}) as served:
+        stream = STT(served.url).stream()
+        second = rtc.AudioFrame(bytes(2 * RATE), RATE, 1, RATE)
+        push(stream, saying(1, 2, 3) + silence(25))
+        before = await until(stream, "final_transcript")
+        for minute in range(60):
+            for _ in range(60):
+                stream.push_frame(second)
+            while await served.metric("captions_audio_seconds_total") < (minute + 1) * 60:
+                pass
+        push(stream, saying(4, 5, 6) + silence(25))
+        after = await until(stream, "final_transcript")
+        await stream.aclose()
+        assert await served.metric("captions_errors_total") == 0
+    assert (finals(before)[0].text, finals(after)[0].text) == ("w1 w2 w3", "w4 w5 w6")
+    assert finals(after)[0].start_time == pytest.approx(finals(before)[0].start_time + 3_600 + 34 * 0.08, abs=0.2)

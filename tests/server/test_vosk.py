@@ -11,6 +11,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from captions.models.moonshine.model import MoonshineModel
 from captions.types import Pcm
 from tests.server.harness import Served, serving, until
 from tests.speech import saying, silence
@@ -88,6 +89,16 @@ async def test_what_cannot_be_read_closes_the_connection_and_says_why(payload: s
         assert closed.value.rcvd.code == 1008
         assert closed.value.rcvd.reason
         assert await served.metric("captions_errors_total", code="bad_message") == 1
+
+
+async def test_another_language_in_mid_speech_is_answered_as_nextclouds_client_waits_for_it() -> None:
+    async with serving(MoonshineModel(1)) as served, connect(f"{served.url}/v1/vosk") as socket:
+        await socket.send('{"config": {"sample_rate": 48000, "language": "en"}}')
+        assert "partial" in await asked(socket, np.zeros(960, "<i2").tobytes()), "no reply to the first settings"
+        assert await asked(socket, '{"config": {"language": "fr"}}') == {"success": False}
+        assert await asked(socket, '{"config": {"language": "en"}}') == {"success": True}
+        assert "partial" in await asked(socket, np.zeros(960, "<i2").tobytes())
+        assert await asked(socket, '{"eof" : 1}') == {"text": ""}
 
 
 async def test_a_vanished_client_leaves_nothing_behind() -> None:

@@ -16,7 +16,17 @@ from msgspec import Meta, Struct
 
 from captions.stream.captions import CaptionWord, Segment
 
-__all__ = ["Control", "EndOfFile", "Reset", "Settings", "VoskProtocolError", "decode_control", "partial", "result"]
+__all__ = [
+    "Control",
+    "EndOfFile",
+    "Reset",
+    "Settings",
+    "VoskProtocolError",
+    "changed",
+    "decode_control",
+    "partial",
+    "result",
+]
 
 
 class VoskProtocolError(Exception):
@@ -87,6 +97,15 @@ def decode_control(payload: str) -> Control:
     if text.reset:
         return Reset()
     raise VoskProtocolError("a text message has config, eof or reset")
+
+
+def changed(success: bool) -> str:
+    """Whether another language is heard from here on: Nextcloud's client, which asks in mid-speech, waits for it.
+
+    vosk-server knows no languages and answers no settings. Before any audio nobody waits for an answer, so that one
+    would be a reply too many (nextcloud/live_transcription, ex_app/lib/transcriber.py).
+    """
+    return msgspec.json.encode({"success": success}).decode()
 
 
 def partial(text: str) -> str:

@@ -74,7 +74,9 @@ class VoskSession(OneTrackSession):
 
     def _configure(self, settings: vosk.Settings) -> None:
         unheard = self.unheard(settings.language)
-        if unheard is not None:
+        if settings.language is not None and self._track is not None:
+            self._line.write(vosk.changed(unheard is None))
+        elif unheard is not None:
             raise vosk.VoskProtocolError(unheard)
         if settings.words is not None:
             self._words = settings.words
