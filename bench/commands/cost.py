@@ -8,16 +8,21 @@ bridge sends them; or each participant on a socket of its own in Kyutai's protoc
 from __future__ import annotations
 
 import argparse
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import pairwise
 
 from bench.load.sender import Target
 from bench.load.voices import LOADS, voices
+from bench.measure.events import TrackLog
 from bench.measure.intervals import exact
 from bench.measure.session import run_pass, to_run
 from bench.protocols import PROTOCOLS
 from bench.report.console import console, finish, progress
 from bench.report.names import reading
 from bench.report.results import Result, Run
-from bench.servers.own_server import own_server
+from bench.servers.own_server import OwnServer, own_server
 from captions.client import GATHER_S
 
 __all__ = ["add_to"]
@@ -39,6 +44,9 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "--gather-ms", type=float, default=GATHER_S * 1_000, help="0: every packet by itself (default: 20)"
     )
     parser.add_argument("--fronts", type=int, default=0, help="processes that share the port (default: 0)")
+    parser.add_argument(
+        "--kill-model", type=float, metavar="S", help="kill the model's process then, and see when words come again"
+    )
     parser.add_argument("--levels", action="store_true", help="packets say how loud they are, as SFUs know it")
     parser.add_argument("--urgent", action="store_true", help="run the server before other processes, as root")
     parser.add_argument("--seed", type=int, default=1, help="of the meetings (default: 1)")
@@ -57,7 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
         progress(name, asked.seconds) as tick,
     ):
         target = Target(server.url, asked.protocol, gather_s=asked.gather_ms / 1_000)
-        done = run_pass(target, people, server, tick=tick, levels=asked.levels)
+        killing = _Killing(server, asked.kill_model, tick)
+        done = run_pass(target, people, server, tick=killing.tick, levels=asked.levels)
     run = to_run(name, done)
     assert done.cpu_s is not None
     cost = exact(done.cpu_s / done.audio_s * 1_000, "ms/s")
@@ -69,6 +78,9 @@ def run(arguments: argparse.Namespace) -> int:
     shown = ", ".join(f"{name} {reading(run.figures[name])}" for name in _SHOWN if name in run.figures)
     console.print(f"{name}: {reading(cost)} of processor a participant, {cost.value * asked.tracks / 1e3:.2f} cores")
     share, limit, _ = done.fullest
+    if killing.killed_at is not None:
+        figures["outage"] = exact(_outage_s(done.logs, killing.killed_at) * 1_000, "ms")
+        console.print(f"  the model was killed: no caption of anybody for {reading(figures['outage'])}")
     console.print(f"  {shown}; {share:.0%} full of {limit}; harness late p99 {done.load.late_p99_ms:.1f} ms")
     for note in run.notes:
         console.print(f"  [yellow]{note}[/]")
@@ -81,3 +93,25 @@ def run(arguments: argparse.Namespace) -> int:
             [Run(name, figures, notes=run.notes)],
         )
     )
+
+
+@dataclass
+class _Killing:
+    """Kills the model's process after so many seconds, once, and notes when."""
+
+    server: OwnServer
+    after_s: float | None
+    progress: Callable[[float], None]
+    killed_at: float | None = None
+
+    def tick(self, elapsed_s: float) -> None:
+        self.progress(elapsed_s)
+        if self.after_s is not None and self.killed_at is None and elapsed_s >= self.after_s:
+            self.killed_at = time.monotonic()
+            self.server.kill_model()
+
+
+def _outage_s(logs: Iterable[TrackLog], killed_at: float) -> float:
+    """The longest time from then on in which nobody's captions changed."""
+    seen = sorted(one.at for log in logs for one in log.seen)
+    return max((later - max(before, killed_at) for before, later in pairwise(seen) if later > killed_at), default=0.0)

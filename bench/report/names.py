@@ -29,6 +29,7 @@ TITLES = {
     "offset_error": "speech end error",
     "onsets_missed": "onsets missed after long pauses",
     "troubles": "errors, gaps and broken connections",
+    "outage": "no caption of anybody, after the model was killed",
     "participant_cost": "server processor time a participant-second",
     "cpu": "server processor time a track-second",
     "loop_cpu": "of it the event loop's",

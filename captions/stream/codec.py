@@ -68,6 +68,8 @@ class Codec:
 
     def samples_in(self, packet: bytes) -> int:
         """How long a packet is in samples at 24 kHz, rounded down."""
+        if self.name == "opus":
+            return samples_in_packet(packet)
         return self.ticks_in(packet) * SAMPLE_RATE // self.sample_rate
 
 

@@ -22,6 +22,9 @@ _LONGEST_PACKET_SAMPLES = SAMPLE_RATE * 120 // 1_000
 _FRAME_SAMPLES = (240, 480, 960, 1_440) * 3 + (240, 480) * 2 + (60, 120, 240, 480) * 4
 """At 24 kHz, by configuration number: SILK, hybrid, CELT (RFC 6716, table 2)."""
 
+_PACKET_SAMPLES = tuple(_FRAME_SAMPLES[toc >> 3] * (1, 2, 2, 0)[toc & 3] for toc in range(256))
+"""By a packet's first byte; 0 where the second one says how many frames there are. Asked of every packet, twice."""
+
 SHORTEST_SAMPLES = SAMPLE_RATE * 5 // 2_000
 """Of the shortest frame that there is, 2.5 ms."""
 
@@ -94,8 +97,10 @@ def samples_in_packet(packet: bytes) -> int:
     """A packet's length in samples at 24 kHz, by its first bytes (RFC 6716, section 3.1); 0 for what is no packet."""
     if not packet:
         return 0
-    frames = (1, 2, 2, packet[1] & 63 if len(packet) > 1 else 0)[packet[0] & 3]
-    samples = frames * _FRAME_SAMPLES[packet[0] >> 3]
+    samples = _PACKET_SAMPLES[packet[0]]
+    if samples or len(packet) < 2:
+        return samples
+    samples = (packet[1] & 63) * _FRAME_SAMPLES[packet[0] >> 3]
     return samples if samples <= _LONGEST_PACKET_SAMPLES else 0
 
 
