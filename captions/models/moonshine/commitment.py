@@ -12,25 +12,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from captions.models.moonshine.words import HeardWord, Reading, spoken
+from captions.models.moonshine.words import HeardWord, spoken
 
 __all__ = ["Commitment", "Update"]
 
-EDGE_WORDS = 2
-"""The last words of a reading lie at the edge of the audio, where the model guesses. They gather no evidence."""
-ENOUGH = 4.0
-ENOUGH_AT_A_PAUSE = 3.0
-ENOUGH_TO_SHOW = 1.5
+AT_THE_EDGE = (0.5, 0.75)
+"""What the margin of a reading's last word is worth, and of the one before it: at the edge of the audio the model
+guesses. All count in full once there is a pause behind them."""
+ENOUGH = 5.0
+ENOUGH_TO_SHOW = 1.75
 A_READING = 0.3
 """What having been read again is worth in itself."""
-DULL = 0.3
-"""What the evidence of a doubtful reading is worth."""
 FAR_FROM_EDGE = 4
 """A word with so many words behind it, and read twice, is committed whatever the evidence: people wait for it."""
-SURE_END = 1.0
-"""A reading that ends with less margin is doubtful: most often the model repeats itself."""
 MOST_AT_ONCE = 2
-MOST_WORDS_PER_S = 6.0
+MOST_WORDS_PER_S = 4.0
+"""More than people say. A reading may have more words behind the committed ones than have been believed, by what can
+have been said since at this rate and by `MOST_AT_ONCE`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,31 +79,29 @@ class Commitment:
             return ()
         return tuple(token for word in self._open for token in word.tokens)
 
-    def update(self, reading: Reading, paused: bool, fresh_s: float) -> Update:
+    def update(self, reading: Sequence[HeardWord], paused: bool, fresh_s: float) -> Update:
         """A reading. `paused`: nobody has spoken for a moment; `fresh_s`: speech since the last reading, in seconds."""
-        behind = reading.words[self.words :]
+        behind = tuple(reading[self.words :])
         agreed = self._agreed(behind)
-        most = self._most(fresh_s)
-        doubtful = reading.end_margin < SURE_END or len(behind) > most
-        edge = 0 if paused else EDGE_WORDS
-        evidence = self._gathered(behind, agreed, doubtful, edge)
-        enough = ENOUGH_AT_A_PAUSE if paused else ENOUGH
+        is_likely = len(behind) <= self._most(fresh_s)
+        evidence = self._evidence[:agreed] + [0.0] * (len(behind) - agreed)
+        if is_likely:
+            evidence = [found + news for found, news in zip(evidence, _evidence(behind, paused), strict=True)]
         committed = 0
         for place, found in enumerate(evidence):
-            words_behind = len(behind) - 1 - place
-            is_far = words_behind >= FAR_FROM_EDGE and place < agreed and not doubtful
-            if not is_far and (words_behind < edge or found < enough):
+            is_far = len(behind) - 1 - place >= FAR_FROM_EDGE and place < agreed and is_likely
+            if found < ENOUGH and not is_far:
                 break
             committed += 1
         self._committed += behind[:committed]
         self._open, self._evidence = behind[committed:], evidence[committed:]
-        self._believed = float(len(self._open)) if len(behind) <= most else max(0.0, self._believed - committed)
+        self._believed = max(self._believed - committed, len(self._open) if is_likely else 0.0)
         shown = next((n for n, found in enumerate(self._evidence) if found < ENOUGH_TO_SHOW), len(self._open))
         return Update(behind[:committed], self._open[:shown], self._open[shown:])
 
-    def close(self, reading: Reading, fresh_s: float) -> tuple[HeardWord, ...]:
+    def close(self, reading: Sequence[HeardWord], fresh_s: float) -> tuple[HeardWord, ...]:
         """The last reading: all its words behind the committed ones, but for more than can have been said."""
-        self._open = reading.words[self.words :][: self._most(fresh_s)]
+        self._open = tuple(reading[self.words :])[: self._most(fresh_s)]
         return self.settle()
 
     def settle(self) -> tuple[HeardWord, ...]:
@@ -126,19 +122,17 @@ class Commitment:
         return min(len(self._open), len(behind))
 
     def _most(self, fresh_s: float) -> int:
-        """The most words that can be open now: those last believed, and what can have been said since.
+        """The most words that can be open now: those believed, and what can have been said since.
 
         A reading with more words does not count, so that a repeated phrase is not believed for being read again.
         """
         self._believed += fresh_s * MOST_WORDS_PER_S
         return int(self._believed + MOST_AT_ONCE)
 
-    def _gathered(self, behind: Sequence[HeardWord], agreed: int, doubtful: bool, edge: int) -> list[float]:
-        """The evidence for each word, this reading's included."""
-        evidence = self._evidence[:agreed] + [0.0] * (len(behind) - agreed)
-        for place, word in enumerate(behind[: max(0, len(behind) - edge)]):
-            if not doubtful:
-                evidence[place] += word.margin + A_READING
-            elif place < agreed:
-                evidence[place] += DULL * word.margin + A_READING
-        return evidence
+
+def _evidence(words: Sequence[HeardWord], paused: bool) -> list[float]:
+    """What one reading says for each of its words."""
+    worth = [1.0] * len(words)
+    if not paused:
+        worth[-2:] = reversed(AT_THE_EDGE[: len(words)])
+    return [share * word.margin + A_READING for share, word in zip(worth, words, strict=True)]

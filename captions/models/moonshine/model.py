@@ -18,7 +18,7 @@ from captions.models.model import Batch, LaneEvent, LaneOutput, LaneTentative, M
 from captions.models.moonshine.loops import without_loop
 from captions.models.moonshine.reader import READER_RATE, MoonshineReader
 from captions.models.moonshine.utterance import Utterance
-from captions.models.moonshine.words import Reading
+from captions.models.moonshine.words import HeardWord
 from captions.types import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE, Pcm, frames_in
 
 __all__ = ["MoonshineModel"]
@@ -76,7 +76,7 @@ class MoonshineModel:
             file.setpos(file.getframerate())
             said = np.frombuffer(file.readframes(round(file.getframerate() * SPEECH_S)), "<i2").astype(np.float32)
             pcm = soxr.resample(said / 32_768, file.getframerate(), READER_RATE)
-        known = [token for word in self._reader.read(pcm).words[:-NEW_WORDS] for token in word.tokens]
+        known = [token for word in self._reader.read(pcm)[:-NEW_WORDS] for token in word.tokens]
         taken = []
         for _ in range(TIMED_READINGS):
             began_at = time.perf_counter()
@@ -124,7 +124,7 @@ class MoonshineModel:
         fresh_s = lane.fresh * FRAME_S
         reading = self._read(lane, utterance)
         commitment = utterance.commitment
-        if len(reading.words) > commitment.words:
+        if len(reading) > commitment.words:
             lane.mute = 0
         elif commitment.words and lane.mute * FRAME_S > MUTE_S:
             lane.mute = 0
@@ -161,18 +161,15 @@ class MoonshineModel:
         words = commitment.close(self._read(lane, utterance), fresh_s) if lane.fresh else commitment.settle()
         return [*utterance.commit(words, ()), LaneTentative(())]
 
-    def _read(self, lane: _Lane, utterance: Utterance) -> Reading:
+    def _read(self, lane: _Lane, utterance: Utterance) -> tuple[HeardWord, ...]:
         """All words of the utterance so far; none in silence, and those of a loop once."""
         lane.fresh = 0
         commitment = utterance.commitment
         pcm = soxr.resample(utterance.audio, SAMPLE_RATE, READER_RATE, "MQ")
         reading = self._reader.read(pcm, commitment.tokens, commitment.draft)
         voiced_s = utterance.voiced_s
-        words = len(reading.words)
         if voiced_s < FEWEST_VOICED_S:
-            words = commitment.words
-        elif words > 2 + int(voiced_s * USUAL_WORDS_PER_S):
-            words = max(commitment.words, len(without_loop([word.text for word in reading.words])))
-        if words < len(reading.words):
-            reading = Reading(reading.words[:words], 0.0)
+            return reading[: commitment.words]
+        if len(reading) > 2 + int(voiced_s * USUAL_WORDS_PER_S):
+            return reading[: max(commitment.words, len(without_loop([word.text for word in reading])))]
         return reading

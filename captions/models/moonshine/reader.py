@@ -18,7 +18,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from captions.models.model import ModelError
-from captions.models.moonshine.words import HeardWord, Reading
+from captions.models.moonshine.words import HeardWord
 
 __all__ = ["READER_RATE", "MoonshineReader"]
 
@@ -57,7 +57,9 @@ class MoonshineReader:
         self._is_mark[[_BEGIN, _END]] = False
         self._outputs = [output.name for output in self._decoder.get_outputs()]
 
-    def read(self, pcm: NDArray[np.float32], committed: Sequence[int] = (), draft: Sequence[int] = ()) -> Reading:
+    def read(
+        self, pcm: NDArray[np.float32], committed: Sequence[int] = (), draft: Sequence[int] = ()
+    ) -> tuple[HeardWord, ...]:
         """The words of `pcm`, mono at 16 kHz.
 
         Args:
@@ -65,7 +67,7 @@ class MoonshineReader:
             draft: tokens that are likely to follow them. The result is the same without; a good draft saves time.
         """
         tokens, margins = self._decode(self._encode(pcm), committed, draft, len(pcm) / READER_RATE)
-        return self._reading(tokens, margins)
+        return self._words(tokens, margins)
 
     def _encode(self, pcm: NDArray[np.float32]) -> NDArray[np.float32]:
         heard = np.pad(pcm, (0, max(0, FEWEST_SAMPLES - len(pcm))))[None].astype(np.float32, copy=False)
@@ -114,18 +116,17 @@ class MoonshineReader:
         logits[(self._sounds == self._sounds[token]) | self._is_mark] = -np.inf
         return token, best - float(logits.max())
 
-    def _reading(self, tokens: Sequence[int], margins: Sequence[float]) -> Reading:
+    def _words(self, tokens: Sequence[int], margins: Sequence[float]) -> tuple[HeardWord, ...]:
         words: list[tuple[list[int], float]] = []
-        end_margin = 0.0
         for token, margin in zip(tokens, margins, strict=True):
             if token == _END:
-                end_margin = margin
-            elif not words or self._vocabulary[token].startswith(_SPACE):
+                continue
+            if not words or self._vocabulary[token].startswith(_SPACE):
                 words.append(([token], margin))
             else:
                 whole, least = words[-1]
                 words[-1] = ([*whole, token], least if self._is_mark[token] else min(least, margin))
-        return Reading(tuple(self._word(tokens, margin) for tokens, margin in words), end_margin)
+        return tuple(self._word(tokens, margin) for tokens, margin in words)
 
     def _word(self, tokens: list[int], margin: float) -> HeardWord:
         marks = next((n for n, token in enumerate(reversed(tokens)) if not self._is_mark[token]), 0)

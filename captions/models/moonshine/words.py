@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["HeardWord", "Reading", "spoken"]
+__all__ = ["HeardWord", "spoken"]
 
 
 def spoken(word: str) -> str:
@@ -24,14 +24,3 @@ class HeardWord:
     tokens: tuple[int, ...]
     marks: int
     margin: float
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """All words of an utterance as heard so far.
-
-    `end_margin`: how sure the decoder was that nothing follows; 0 where it was stopped because it went on and on.
-    """
-
-    words: tuple[HeardWord, ...]
-    end_margin: float

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import moonshine_voice
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from captions.models.model import ModelError
 from captions.models.moonshine.reader import READER_RATE, MoonshineReader
-from captions.models.moonshine.words import Reading, spoken
+from captions.models.moonshine.words import HeardWord, spoken
 from tests.speech import dickens
 
 SENTENCES = [(1.0, 4.2), (8.3, 10.0), (20.9, 24.2), (29.3, 32.6), (36.9, 42.0)]
@@ -36,12 +36,12 @@ def speech(start_s: float, end_s: float) -> NDArray[np.float32]:
     return dickens(start_s, end_s, READER_RATE)
 
 
-def text(reading: Reading) -> str:
-    return " ".join(word.text for word in reading.words)
+def text(reading: Sequence[HeardWord]) -> str:
+    return " ".join(word.text for word in reading)
 
 
-def tokens(reading: Reading) -> tuple[int, ...]:
-    return tuple(token for word in reading.words for token in word.tokens)
+def tokens(reading: Sequence[HeardWord]) -> tuple[int, ...]:
+    return tuple(token for word in reading for token in word.tokens)
 
 
 def test_it_hears_what_the_packages_library_hears_but_for_rounding(
@@ -70,15 +70,15 @@ def test_a_draft_saves_time_and_changes_no_word(reader: MoonshineReader) -> None
 
 def test_a_reading_begins_with_the_committed_words_whatever_they_are(reader: MoonshineReader) -> None:
     pcm = speech(1.0, 4.2)
-    first = reader.read(pcm).words[:4]
+    first = reader.read(pcm)[:4]
     begun = reader.read(pcm, [token for word in first for token in word.tokens])
-    assert begun.words[:4] != ()
-    assert [word.text for word in begun.words[:4]] == [word.text for word in first]
-    assert [spoken(word.text) for word in begun.words[4:6]] == ["of", "times"]
+    assert begun[:4] != ()
+    assert [word.text for word in begun[:4]] == [word.text for word in first]
+    assert [spoken(word.text) for word in begun[4:6]] == ["of", "times"]
 
 
 def test_a_word_knows_its_punctuation_and_how_sure_the_decoder_was_of_it(reader: MoonshineReader) -> None:
-    words = reader.read(speech(1.0, 4.2)).words
+    words = reader.read(speech(1.0, 4.2))
     times = words[5]
     assert (spoken(times.text), times.marks) == ("times", 1)
     assert words[3].marks == 0
@@ -87,12 +87,12 @@ def test_a_word_knows_its_punctuation_and_how_sure_the_decoder_was_of_it(reader:
 
 def test_speech_that_breaks_off_within_a_word_leaves_doubt(reader: MoonshineReader) -> None:
     whole, broken = reader.read(speech(1.0, 4.2)), reader.read(speech(1.0, 2.25))
-    assert min(whole.words[-1].margin, whole.end_margin) > min(broken.words[-1].margin, broken.end_margin)
+    assert whole[-1].margin > broken[-1].margin
 
 
 @pytest.mark.parametrize("samples", [0, 1, 1_000])
 def test_next_to_nothing_can_be_read(reader: MoonshineReader, samples: int) -> None:
-    assert len(reader.read(np.zeros(samples, np.float32)).words) <= 2
+    assert len(reader.read(np.zeros(samples, np.float32))) <= 2
 
 
 def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
