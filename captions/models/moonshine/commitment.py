@@ -26,8 +26,8 @@ A_READING = 0.3
 FAR_FROM_EDGE = 4
 """A word with so many words behind it, and read twice, is committed whatever the evidence: people wait for it."""
 MOST_AT_ONCE = 2
-MOST_WORDS_PER_S = 4.0
-"""More than people say. A reading may have more words behind the committed ones than have been believed, by what can
+MOST_WORDS_PER_S = 8.0
+"""More than the fastest people say. A reading may have more words behind the committed ones than have been believed, by what can
 have been said since at this rate and by `MOST_AT_ONCE`."""
 
 
@@ -95,7 +95,10 @@ class Commitment:
             committed += 1
         self._committed += behind[:committed]
         self._open, self._evidence = behind[committed:], evidence[committed:]
-        self._believed = max(self._believed - committed, len(self._open) if is_likely else 0.0)
+        if behind and is_likely:
+            self._believed = float(len(self._open))
+        else:
+            self._believed = max(0.0, self._believed - committed)
         shown = next((n for n, found in enumerate(self._evidence) if found < ENOUGH_TO_SHOW), len(self._open))
         return Update(behind[:committed], self._open[:shown], self._open[shown:])
 
