@@ -27,8 +27,8 @@ FAR_FROM_EDGE = 4
 """A word with so many words behind it, and read twice, is committed whatever the evidence: people wait for it."""
 MOST_AT_ONCE = 2
 MOST_WORDS_PER_S = 8.0
-"""More than the fastest people say. A reading may have more words behind the committed ones than have been believed, by what can
-have been said since at this rate and by `MOST_AT_ONCE`."""
+"""More than the fastest people say. A reading may have more words behind the committed ones than have been believed,
+by what can have been said since at this rate and by `MOST_AT_ONCE`."""
 
 
 @dataclass(frozen=True, slots=True)
