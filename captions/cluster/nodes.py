@@ -79,11 +79,13 @@ class Nodes:
     def elsewhere(self) -> str | None:
         """The address of the emptiest other node that takes tracks, to send a client to.
 
-        A node that stops names one even if all are full: there they may yet be heard, here they cannot.
+        A node that stops names one even if all are full: there they may yet be heard, here they cannot. Another front
+        of this machine is never named: it has the same address, by which a client may come here again.
         """
-        candidates = [node for node in self._others.values() if node.takes_tracks]
-        if not candidates and self._describe().draining:
-            candidates = [node for node in self._others.values() if node.role != "watch" and not node.draining]
+        this = self._describe()
+        apart = [node for node in self._others.values() if node.address != this.address]
+        others = [node for node in apart if node.role != "watch" and not node.draining]
+        candidates = [node for node in others if node.takes_tracks] or (others if this.draining else [])
         if not candidates:
             return None
         emptiest = min(candidates, key=lambda node: node.fullness + _ONE_MORE * self._sent.get(node.id, 0))
@@ -91,7 +93,7 @@ class Nodes:
         return emptiest.address
 
     def others(self) -> list[str]:
-        """The addresses of a few other nodes that take tracks, the emptiest first."""
+        """The addresses of a few other nodes that take tracks, the emptiest first: for when this one is lost."""
         candidates = [node for node in self._others.values() if node.takes_tracks]
         return [node.address for node in sorted(candidates, key=lambda node: node.fullness)[:_FEW]]
 

@@ -294,7 +294,7 @@ class Server:
     async def _let_leave(self, failing: asyncio.Task[Any]) -> None:
         """Where there are other nodes, clients that can move do so; who cannot is heard until the end is near."""
         stay_s = self._config.server.drain_s - _LAST_WORDS_S
-        if stay_s <= 0 or not self._service.others():
+        if stay_s <= 0 or self._service.elsewhere() is None:
             return
         for session in tuple(self._service.sessions.values()):
             session.ask_to_leave(stay_s * _LEAVE_SHARE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 
 from captions.cluster.node import Node, address_of, read_node
@@ -85,6 +86,18 @@ async def test_a_node_that_stops_names_another_even_if_all_are_full(server: Redi
     assert full.elsewhere() is None
     for nodes in (stopping, full, *others):
         await nodes.stop()
+    await bus.close()
+
+
+async def test_another_front_of_the_same_machine_is_a_refuge_but_nowhere_to_be_sent(server: RedisServer) -> None:
+    bus = Bus(server.url, 60.0, 1_000, 1 << 20)
+    told = [msgspec.structs.replace(node(name), address="ws://machine:8080") for name in "ab"]
+    one, two = [Nodes(bus, this.id, lambda this=this: this, nobody_lost) for this in told]  # type: ignore[misc]
+    await one.start()
+    await two.start()
+    assert (two.elsewhere(), two.others()) == (None, ["ws://machine:8080"])
+    await one.stop()
+    await two.stop()
     await bus.close()
 
 

@@ -1,4 +1,4 @@
-"""A server of several processes for the tests: `python -m tests.server.fronts FRONTS`, with the scripted model."""
+"""A server of several processes for tests: `python -m tests.server.fronts FRONTS REDIS`, with the scripted model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from captions import logs
-from captions.config import Config, LimitsConfig, ServerConfig
+from captions.config import ClusterConfig, Config, LimitsConfig, ServerConfig
 from captions.models.scripted import ScriptedModel
 from captions.server.supervisor import Supervisor
 from tests.server.harness import PATIENCE_S
@@ -57,10 +57,10 @@ class Fronts:
 
 
 @asynccontextmanager
-async def serving_by(fronts: int) -> AsyncIterator[Fronts]:
-    """A server of so many fronts in processes of its own."""
+async def serving_by(fronts: int, redis: str = "") -> AsyncIterator[Fronts]:
+    """A server of so many fronts in processes of its own; `redis`: where their rooms are."""
     pipe = asyncio.subprocess.PIPE
-    command = (sys.executable, "-m", "tests.server.fronts", str(fronts))
+    command = (sys.executable, "-m", "tests.server.fronts", str(fronts), redis)
     process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=asyncio.subprocess.STDOUT)
     served, ready = Fronts(process), asyncio.Event()
     reading = asyncio.create_task(served.read(ready))
@@ -80,7 +80,7 @@ async def serving_by(fronts: int) -> AsyncIterator[Fronts]:
 def main() -> None:
     logs.configure()
     server = ServerConfig(port=0, fronts=int(sys.argv[1]), drain_s=2.0, hang_s=2.0)
-    config = Config(server=server, limits=LimitsConfig(late_s=60.0))
+    config = Config(server=server, limits=LimitsConfig(late_s=60.0), cluster=ClusterConfig(redis=sys.argv[2]))
     supervisor = Supervisor(config, partial(ScriptedModel, LANES))
     url = f"ws://127.0.0.1:{supervisor.port}"
     supervisor.run(lambda _info: print(json.dumps({"url": url}), flush=True))

@@ -16,6 +16,7 @@ import pytest_asyncio
 from captions.client import Client, ConnectError, watch
 from captions.doors.native.messages import Error, GapNotice, Segment
 from captions.types import FRAME_S, SAMPLE_RATE, Pcm
+from tests.redis_server import needs_redis, redis_server
 from tests.server.fronts import LANES, Fronts, serving_by
 from tests.server.harness import PATIENCE_S, pcm_f32le
 from tests.speech import saying
@@ -181,6 +182,17 @@ async def test_a_server_told_to_stop_says_what_it_heard_and_ends_well(served: Fr
         served.process.terminate()
         await until(lambda: talker.closed)
     assert await served.process.wait() == 0
+
+
+@needs_redis
+async def test_over_redis_whoever_watches_at_any_front_reads_what_is_said_at_one() -> None:
+    async with redis_server() as redis, serving_by(2, redis.url) as server, AsyncExitStack() as meeting:
+        await meeting.enter_async_context(talking(server.url, 3))
+        readers = [await meeting.enter_async_context(watch(server.url, "daily")) for _ in range(BY_CHANCE)]
+        async with asyncio.timeout(PATIENCE_S):
+            for reader in readers:
+                while not isinstance(await anext(reader), Segment):
+                    pass
 
 
 async def test_no_front_outlives_the_supervisor() -> None:
