@@ -112,7 +112,7 @@ class Bus:
                 shards[self.shard_of(entry.room)].append(entry)
             found = await asyncio.gather(*(self._append(node, part) for part in shards.values()))
         refused = [one for part in found for one in part]
-        if len(refused) == len(entries):
+        if refused and len(refused) == len(entries):
             raise RoomsAway(f"Redis: {refused[0][1]}")
         return [entry for entry, _ in refused]
 
@@ -126,17 +126,17 @@ class Bus:
 
     async def _list_rooms(self, node: str, rooms: set[str]) -> None:
         """Which rooms a node has to do with: before it speaks there, so that who buries it finds them."""
-        new = rooms - self._listed
-        if not new and not self._forgotten:
+        new, forgotten = rooms - self._listed, self._forgotten.copy()
+        if not new and not forgotten:
             return
         pipeline = self._redis.pipeline(transaction=False)
-        if self._forgotten:
-            pipeline.srem(_rooms_key(node), *self._forgotten)
+        if forgotten:
+            pipeline.srem(_rooms_key(node), *forgotten)
         if new:
             pipeline.sadd(_rooms_key(node), *new)
         await pipeline.execute()
         self._listed |= new
-        self._forgotten.clear()
+        self._forgotten -= forgotten
 
     async def read(self, positions: Mapping[str, Position]) -> list[tuple[str, list[StreamEntry]]]:
         """What came behind each room's position, some of it if it is much; waits a moment for it."""
