@@ -53,7 +53,11 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "words of the first trial. Each trial has a server of its own. Latency counts from gold word ends; with "
         "--model speaking, from the ends it reports, which are exact.",
     )
-    parser.add_argument("--model", default="auto", help="what `captions serve` takes, or speaking (default: auto)")
+    parser.add_argument(
+        "--model",
+        default="auto",
+        help="what `captions serve` takes, speaking, or speaking:FOLDER at that checkpoint's cost (default: auto)",
+    )
     parser.add_argument("--lanes", type=int, default=0, help="default: what suits the model; 64 of the speaking one")
     parser.add_argument(
         "--step-ms", type=float, default=27.0, help="what a step of the speaking model costs (default: 27)"
@@ -163,7 +167,7 @@ class _Search:
 
     def _keep(self, run: Run) -> None:
         """The figures that mean something of this model."""
-        kept = _KEPT if self.arguments.model == "speaking" else (*_KEPT, *_KEPT_OF_SPEECH)
+        kept = _KEPT if _speaks(self.arguments.model) else (*_KEPT, *_KEPT_OF_SPEECH)
         figures = {name: figure for name, figure in run.figures.items() if name.startswith(kept)}
         self.runs.append(Run(run.name, figures, notes=run.notes))
 
@@ -183,8 +187,13 @@ class _Search:
         return slope(tracks, memory)
 
 
+def _speaks(model: str) -> bool:
+    """Whether its words are those of the speaking model, alone or at the cost of another."""
+    return model.partition(":")[0] == "speaking"
+
+
 def run(arguments: argparse.Namespace) -> int:
-    speaking = arguments.model == "speaking"
+    speaking = _speaks(arguments.model)
     target_ms = arguments.target_ms or (1_000.0 if speaking else 4_000.0)
     figure = arguments.figure or ("word_latency_reported" if speaking else "word_latency")
     found = _Search(arguments, clip_of(arguments), figure, target_ms)

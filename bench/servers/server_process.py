@@ -17,10 +17,13 @@ import threading
 from collections.abc import Callable
 from functools import partial
 
+import msgspec
+
 from bench.measure.process import hurry, open_files, resident_mb
+from bench.servers.costly_model import CostlyModel
 from bench.servers.speaking_model import SpeakingModel
 from captions import logs
-from captions.config import Config
+from captions.config import Config, ModelConfig
 from captions.config import load as load_config
 from captions.models import load
 from captions.models.model import Model
@@ -30,10 +33,16 @@ from captions.server.supervisor import Supervisor
 
 __all__ = ["main"]
 
+COST_OF = "speaking:"
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="auto", help="speaking, scripted, or any name `captions serve` takes")
+    parser.add_argument(
+        "--model",
+        default="auto",
+        help="speaking, scripted, or any name `captions serve` takes, behind speaking: for its cost alone",
+    )
     parser.add_argument("--lanes", type=int, default=0)
     parser.add_argument("--step-ms", type=float, default=27.0, help="what a step of the speaking model costs")
     parser.add_argument("--core", type=int, help="keep to this processor core")
@@ -57,6 +66,9 @@ def main() -> None:
     make_model: Callable[[], Model] = partial(load.load, config.model)
     if arguments.model == "speaking":
         make_model = partial(SpeakingModel, arguments.lanes or 64, step_s=arguments.step_ms / 1_000)
+    elif arguments.model.startswith(COST_OF):
+        costs = msgspec.structs.replace(config.model, name=arguments.model.removeprefix(COST_OF))
+        make_model = partial(_costly, costs)
     elif arguments.model == "scripted":
         make_model = partial(ScriptedModel, arguments.lanes or 64)
     if config.server.fronts:
@@ -94,6 +106,10 @@ async def _serve(config: Config, model: Model) -> None:
             }
         )
     await server.stop()
+
+
+def _costly(config: ModelConfig) -> Model:
+    return CostlyModel(load.load(config))
 
 
 def _say(message: dict[str, object]) -> None:
