@@ -64,7 +64,8 @@ class OwnServer(PeerServer):
         with urllib.request.urlopen(self.url.replace("ws://", "http://", 1) + "/metrics", timeout=10) as answer:
             families = text_string_to_metric_families(answer.read().decode())
         samples = [sample for family in families for sample in family.samples]
-        return max((s.value, s.labels["limit"]) for s in samples if s.name == "captions_limit_used")
+        used = ((s.value, s.labels["limit"]) for s in samples if s.name == "captions_limit_used")
+        return max(used, default=(0.0, ""))
 
     def kill_model(self) -> None:
         """Kill the process that has the model, of a server with fronts."""
