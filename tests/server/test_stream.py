@@ -38,7 +38,7 @@ from captions.models.moonshine.model import MoonshineModel
 from captions.models.moonshine.words import spoken
 from captions.models.scripted import ScriptedModel
 from captions.stream.opus import OPUS_CLOCK, OpusEncoder
-from tests.server.harness import final_text, finals, pcm_f32le, serving, started
+from tests.server.harness import PATIENCE_S, final_text, finals, pcm_f32le, serving, started
 from tests.speech import dickens, saying, silence
 
 SENTENCE = "it was the best of times"
@@ -259,7 +259,9 @@ async def test_a_track_that_must_not_drop_audio_is_heard_whole_however_fast_it_i
 
 
 async def test_a_live_track_with_more_pending_than_it_may_have_loses_its_oldest_audio_and_is_told() -> None:
-    async with serving(ScriptedModel(lanes=1), limits={"pending_audio_s": 0.8}) as served, served.talker() as client:
+    limits, never_ends = {"pending_audio_s": 0.8}, {"hangover_s": PATIENCE_S}
+    model, waits = ScriptedModel(lanes=1), {"wait_s": PATIENCE_S}
+    async with serving(model, limits=limits, vad=never_ends, lanes=waits) as served, served.talker() as client:
         await client.send(started("first", live=True))
         await client.speak("first", saying(1, 2, 3))
         await client.hear(Segment)
