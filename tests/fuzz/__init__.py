@@ -13,4 +13,5 @@ TARGETS = (
     "configuration",
     "tokens",
     "addresses",
+    "requests",
 )
