@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from captions import __version__
@@ -26,11 +27,16 @@ def main(argv: list[str] | None = None) -> int:
     arguments.whole = parser
     try:
         status: int = arguments.run(arguments)
+        sys.stdout.flush()
     except (CommandError, ConfigError, ConnectError, ModelError) as error:
         print(f"captions: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        # Who reads our output, such as `head`, has had enough. What is left of it must not fail once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     return status
 
 

@@ -28,6 +28,7 @@ styles.replaceSync(`
   color: #fff;
   font: inherit;
   font-size: .875rem;
+  line-height: 1.4;
   cursor: pointer;
 }
 .top ~ .back:is(:host(:hover) *, :focus-visible) { inset-block: auto .5rem; }
@@ -36,8 +37,13 @@ styles.replaceSync(`
 .past {
   position: absolute;
   inset: auto 0 0;
+  display: flex;
+  flex-direction: column;
+  max-block-size: min(var(--height), 14 * var(--line) + 3rem);
   inline-size: min(100%, var(--measure));
   margin-inline: auto;
+  border-radius: .3em;
+  background: rgb(var(--band) / var(--opacity));
   color: rgb(var(--ink));
   font-size: var(--size);
   line-height: var(--line);
@@ -46,11 +52,7 @@ styles.replaceSync(`
 .past.left { margin-inline: 0 auto; }
 .past.right { margin-inline: auto 0; }
 .pane {
-  box-sizing: border-box;
-  max-block-size: min(var(--height), 14 * var(--line));
-  padding: .35em var(--side) 3rem;
-  border-radius: .3em;
-  background: rgb(var(--band) / var(--opacity));
+  padding: .35em var(--side) 0;
   overflow: auto;
   overflow-anchor: none;
   overscroll-behavior: contain;
@@ -58,9 +60,9 @@ styles.replaceSync(`
 }
 .pane p { margin: 0 0 .35em; unicode-bidi: plaintext; }
 .pane b { display: block; color: var(--speaker); font-size: .72em; unicode-bidi: plaintext; }
-.live { inset: auto .5rem .5rem auto; }
+.live { position: static; flex: none; align-self: end; margin: .25rem .5rem .5rem; }
 @media (forced-colors: active) {
-  .pane { border: 1px solid CanvasText; background: Canvas; }
+  .past { border: 1px solid CanvasText; background: Canvas; }
   .past, .pane b { color: CanvasText; }
 }
 `);
