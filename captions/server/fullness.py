@@ -18,6 +18,8 @@ __all__ = ["Fullness"]
 
 _LATE = 0.95
 _IN_TIME_AGAIN = 0.7
+_NEARLY = 0.99
+"""How full a server is at most by its lateness while it takes tracks: at 1 nobody is sent to it."""
 
 
 class Fullness:
@@ -38,6 +40,15 @@ class Fullness:
 
     def shares(self) -> dict[str, float]:
         """0 to 1 each."""
+        return self._counted_shares() | self._late_shares()
+
+    def worst(self) -> float:
+        """1 while the server is too late to take tracks."""
+        if self._service.is_late:
+            return 1.0
+        return max(*self._counted_shares().values(), min(_NEARLY, max(self._late_shares().values())))
+
+    def _counted_shares(self) -> dict[str, float]:
         return {
             "tracks": self._service.slots.share,
             "lanes": self._service.engine.lanes_share,
@@ -46,12 +57,7 @@ class Fullness:
             "handshakes": self._doorstep.share,
             "waiting_bytes": self._service.waiting.share,
             "answer_bytes": self._unread.share,
-            **self._late_shares(),
         }
-
-    def worst(self) -> float:
-        """1 while the server is too late to take tracks."""
-        return 1.0 if self._service.is_late else max(self.shares().values())
 
     @property
     def takes_publishers(self) -> bool:
