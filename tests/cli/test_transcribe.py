@@ -196,7 +196,7 @@ async def test_what_was_transcribed_is_in_the_file_while_more_is_heard_and_after
     path = write(tmp_path / "long.wav", np.concatenate(pieces), "pcm_f32le", SAMPLE_RATE)
     written = tmp_path / "out" / "long.wav.json"
     async with serving() as served:
-        command = [sys.executable, "-m", "captions", "transcribe", str(path), "--format", "json", "--speed", "20"]
+        command = [sys.executable, "-m", "captions", "transcribe", str(path), "--format", "json", "--speed", "4"]
         arguments = ["--output", str(written.parent), "--url", served.url]
         running = await asyncio.create_subprocess_exec(*command, *arguments, stderr=asyncio.subprocess.DEVNULL)
         async with asyncio.timeout(PATIENCE_S):

@@ -86,14 +86,14 @@ async def with_a_good_track(served: Served, encoding: Encoding, bad: bytes | str
     async with served.talker(encoding) as client, served.talker("json") as other:
         for talker in (client, other):
             await talker.send(started("good"))
-            await talker.speak("good", frames[:5])
+            await talker.speak("good", frames[:6])
         await client.connection.send(bad)
         error = await client.hear(Error)
         assert (error.code, error.track, error.fatal) == (code, track, False)
         assert error.message
         assert "\n" not in error.message
         for talker in (client, other):
-            await talker.speak("good", frames[5:])
+            await talker.speak("good", frames[6:])
             assert await talker.stop("good") == "w1 w2 w3 w4"
         assert (len(client.errors()), len(other.errors())) == (1, 0)
         assert await served.metric("captions_errors_total", code=code) == 1
@@ -136,11 +136,11 @@ async def test_audio_that_cannot_be_decoded(served: Served, start: Start, data: 
     frames = saying(1, 2, 3, 4)
     async with served.talker() as client:
         await client.send(started("good"), start)
-        await client.speak("good", frames[:5])
+        await client.speak("good", frames[:6])
         await client.send(Audio("bad", data))
         error = await client.hear(Error)
         assert (error.code, error.track, error.fatal) == ("bad_audio", "bad", False)
-        await client.speak("good", frames[5:])
+        await client.speak("good", frames[6:])
         assert await client.stop("good") == "w1 w2 w3 w4"
         assert await client.stop("bad") == ""
         assert len(client.errors()) == 1

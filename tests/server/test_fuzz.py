@@ -82,14 +82,14 @@ async def test_whatever_is_sent_hurts_nobody_and_leaves_nothing(
     frames = saying(1, 2, 3, 4)
     async with served.talker() as other:
         await other.send(Start("daily", "good", "pcm_f32le", None, 24_000))
-        await other.speak("good", frames[:5])
+        await other.speak("good", frames[:6])
         async with connect(f"{served.url}/v1/stream", proxy=None) as fuzzer:
             with suppress(ConnectionClosed):
                 for payload in sent:
                     await fuzzer.send(payload)
             if vanishes:
                 fuzzer.transport.abort()
-        await other.speak("good", frames[5:])
+        await other.speak("good", frames[6:])
         assert await other.stop("good") == "w1 w2 w3 w4"
         assert other.errors() == []
     await served.nothing_held()
