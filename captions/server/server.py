@@ -153,6 +153,7 @@ class Server:
         rtp = self._rtp.session if self._rtp is not None else None
         self._orders = HttpOrders(self._service, self._answers, rtp, speaks_tls=self._certificate is not None)
         self._listening: WebSocketServer | None = None
+        self._port: int | None = None
         self._housekeeping: asyncio.Task[None] | None = None
         self._reading_again: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -161,10 +162,9 @@ class Server:
 
     @property
     def port(self) -> int:
-        """The port listened on; of use where the configuration says 0."""
-        assert self._listening is not None
-        port: int = self._listening.sockets[0].getsockname()[1]
-        return port
+        """The port listened on, also once it is closed; of use where the configuration says 0."""
+        assert self._port is not None
+        return self._port
 
     @property
     def is_draining(self) -> bool:
@@ -221,6 +221,7 @@ class Server:
             server_header=None,
             reuse_port=self._shares_port or None,
         )
+        self._port = self._listening.sockets[0].getsockname()[1]
         log.info("listening", extra={"host": server.host, "port": self.port})
         await self.rooms.start()
         self._engine.start()
