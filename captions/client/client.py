@@ -205,7 +205,7 @@ class Client:
         left = [place for place in self._places.values() if place.link is link]
         if left and all(self._can_move(place) for place in left):
             for place in left:
-                self._begin(self._move(place, [*self._others, self._home.url], lost=True))
+                self._begin(self._move(place, self._from(), lost=True))
         elif left or not self._readers:
             await self._told.put(error)
 
@@ -230,7 +230,7 @@ class Client:
             if isinstance(message, Segment):
                 place.moves = 0
             if link in self._leaving and not place.track.speaking:
-                self._begin(self._move(place, [self._leaving[link]]))
+                self._begin(self._move(place, self._from(self._leaving[link])))
             return said
         if place.link is not link and isinstance(message, Started | Stopped | Error):
             return None
@@ -242,18 +242,22 @@ class Client:
                 was_started, place.started = place.started, True
                 return None if was_started else message
             case Stopped() if not place.stopped and self._can_move(place):
-                self._begin(self._move(place, self._others, lost=True))
+                self._begin(self._move(place, self._from(), lost=True))
                 return None
             case Stopped(track):
                 del self._places[track]
             case Error(code="unknown_track") if not place.started:
                 return None
             case Error(code="overloaded" | "draining", node=str(node)) if place.moves < _MOST_MOVES:
-                self._begin(self._move(place, [node]))
+                self._begin(self._move(place, self._from(node)))
                 return None
         return message
 
     # Moving.
+
+    def _from(self, *named: str) -> list[str]:
+        """Where a track may go, in this order: a node that is named may have died since."""
+        return [*named, *self._others, self._home.url]
 
     def _drain(self, link: Link, draining: Draining) -> None:
         """Tracks leave in their next pause, or shortly before the node's deadline."""
@@ -262,14 +266,14 @@ class Client:
         self._leaving[link] = draining.node
         for place in self._places.values():
             if place.link is link and not place.track.speaking:
-                self._begin(self._move(place, [draining.node]))
+                self._begin(self._move(place, self._from(draining.node)))
         self._begin(self._leave_at_last(link, draining.node, draining.deadline_s))
 
     async def _leave_at_last(self, link: Link, node: str, deadline_s: float) -> None:
         await asyncio.sleep(deadline_s)
         for place in tuple(self._places.values()):
             if place.link is link:
-                self._begin(self._move(place, [node]))
+                self._begin(self._move(place, self._from(node)))
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

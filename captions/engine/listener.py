@@ -208,10 +208,9 @@ class Listener:
         self._end_stalled(now, turn)
         if oldest_at < now:
             self.lateness.saw(now - oldest_at, now)
-        # What came ahead of its time, as of a file, may wait.
-        self._left_since = min(
-            (track.ear.waits_since for track in self._sounding.values() if track.due_at <= now), default=math.inf
-        )
+        # What came ahead of its time, as of a file or in a burst, is late from the time it was due.
+        due = (max(track.due_at, track.ear.waits_since) for track in self._sounding.values() if track.due_at <= now)
+        self._left_since = min(due, default=math.inf)
         return turn
 
     def _push(self, track: ListenedTrack, arrival: PacketArrived, turn: Turn) -> None:

@@ -488,6 +488,18 @@ def test_what_comes_ahead_of_its_time_is_not_heard_late() -> None:
     assert bench.listener.lateness.recent(bench.now) < 0.05
 
 
+def test_of_a_burst_only_what_is_past_its_time_is_late() -> None:
+    """Each of 100 tracks gives a second at once. Hearing it takes a little longer than that, and none waits long past its time."""
+    bench = slow(0.00036)
+    crowd = range(100)
+    bench.hear(*(opened(track) for track in crowd))
+    bench.hear(*(one for track in crowd for one in burst(track, 12, 0.0)))
+    while bench.listener.has_rest:
+        bench.hear()
+    assert bench.now > 0.8
+    assert bench.listener.lateness.recent(bench.now) < 0.1
+
+
 def ranks(*turns: Turn) -> list[RankTrack]:
     return [order for turn in turns for order in turn.orders if isinstance(order, RankTrack)]
 
