@@ -489,7 +489,7 @@ def test_what_comes_ahead_of_its_time_is_not_heard_late() -> None:
 
 
 def test_of_a_burst_only_what_is_past_its_time_is_late() -> None:
-    """Each of 100 tracks gives a second at once. Hearing it takes a little longer than that, and none waits long past its time."""
+    """Each of 100 tracks gives a second at once. It takes a little longer to hear, none of it long past its time."""
     bench = slow(0.00036)
     crowd = range(100)
     bench.hear(*(opened(track) for track in crowd))
