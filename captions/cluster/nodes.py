@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from captions.cluster.node import Node, read_node
+from captions.rooms.ending import end
 from captions.rooms.rooms import RoomsAway
 
 if TYPE_CHECKING:
@@ -61,8 +62,7 @@ class Nodes:
     async def stop(self, *, well: bool = True) -> None:
         """The others know at once that this node is gone; unless it ends `well`, one sees to what it has left."""
         if self._beating is not None:
-            self._beating.cancel()
-            await asyncio.gather(self._beating, return_exceptions=True)
+            await end([self._beating])
         if self._bus is not None and well:
             with suppress(RoomsAway):
                 await self._bus.node_left(self._node)

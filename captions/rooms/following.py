@@ -29,11 +29,6 @@ class Following:
         self._missed = missed
         self._positions: dict[int, dict[str, Position]] = {}
         self._reading: set[int] = set()
-        self._stopping = False
-
-    def stop(self) -> None:
-        """Besides being cancelled: the redis package now and then keeps a cancellation to itself."""
-        self._stopping = True
 
     def follow(self, name: str, position: Position) -> Coroutine[Any, Any, None] | None:
         """Have a room read on from a position. Returns what is to be run for that, if it is not running yet."""
@@ -52,7 +47,7 @@ class Following:
         positions = self._positions[shard]
         loop = asyncio.get_running_loop()
         was_away = False
-        while positions and not self._stopping:
+        while positions:
             began_at = loop.time()
             try:
                 if was_away:

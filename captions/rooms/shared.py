@@ -19,6 +19,7 @@ import msgspec
 from captions.config import RoomsConfig
 from captions.metrics import Metrics
 from captions.rooms.bus import RETRY_S, Bus, StreamEntry
+from captions.rooms.ending import end
 from captions.rooms.followed_room import FollowedRoom
 from captions.rooms.following import Following
 from captions.rooms.outgoing import Entry
@@ -93,10 +94,7 @@ class SharedRooms:
                 await self._telling.done()
         except TimeoutError:
             log.warning("stopped before the other nodes were told everything", extra={"entries": len(self._telling)})
-        self._following.stop()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         await self._bus.close()
 
     def publish(self, caption: Caption, now: float) -> str:

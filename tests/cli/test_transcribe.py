@@ -188,6 +188,11 @@ def test_a_server_of_its_own_that_does_not_start_is_one_line(
     assert "prot" in failure(capsys, str(numbered_words(tmp_path)))
 
 
+def heeding_interrupts() -> None:
+    """What a shell runs in the background begins with interrupts ignored, and so would what these tests start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 async def test_what_was_transcribed_is_in_the_file_while_more_is_heard_and_after_an_interruption(
     tmp_path: Path,
 ) -> None:
@@ -198,7 +203,9 @@ async def test_what_was_transcribed_is_in_the_file_while_more_is_heard_and_after
     async with serving() as served:
         command = [sys.executable, "-m", "captions", "transcribe", str(path), "--format", "json", "--speed", "4"]
         arguments = ["--output", str(written.parent), "--url", served.url]
-        running = await asyncio.create_subprocess_exec(*command, *arguments, stderr=asyncio.subprocess.DEVNULL)
+        running = await asyncio.create_subprocess_exec(
+            *command, *arguments, stderr=asyncio.subprocess.DEVNULL, preexec_fn=heeding_interrupts
+        )
         async with asyncio.timeout(PATIENCE_S):
             while not written.exists() or '"w2"' not in written.read_text():  # noqa: ASYNC110 -- another process writes
                 await asyncio.sleep(0.05)
