@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from bench.cluster.one_address import one_address
 from bench.cluster.talkers import Counted, Talker
 from bench.servers.own_server import OwnServer, own_server
 from bench.servers.redis_server import RedisServer
@@ -71,7 +72,7 @@ class _Cluster:
 async def talking(
     redis: RedisServer, talkers: int, *, first_way: str = ""
 ) -> AsyncIterator[tuple[_Cluster, list[Talker], dict[str, Segment]]]:
-    """Three nodes, who talks to them, and the newest of every segment as a watcher of a fourth has it."""
+    """Three nodes, who talks to them by one address, and the newest of every segment as a fourth shows it."""
     cluster = _Cluster(redis)
     for way in (first_way, "", ""):
         await cluster.add(way)
@@ -80,23 +81,31 @@ async def talking(
     shown: dict[str, Segment] = {}
     watching = asyncio.create_task(_watch(gate.url, shown))
     await asyncio.sleep(_KNOWN_S)
-    people = [Talker(cluster.nodes[number % 3][1].url, f"t{number}") for number in range(talkers)]
+    try:
+        async with one_address(lambda: cluster.urls) as url, _people(url, talkers) as people:
+            yield cluster, people, shown
+        await asyncio.sleep(_BETWEEN_S)
+    finally:
+        watching.cancel()
+        while cluster.nodes:
+            await cluster.end(0)
+        await asyncio.to_thread(gateway.__exit__, None, None, None)
+
+
+@asynccontextmanager
+async def _people(url: str, talkers: int) -> AsyncIterator[list[Talker]]:
+    people = [Talker(url, f"t{number}") for number in range(talkers)]
     tasks = []
     for person in people:
         tasks.append(asyncio.create_task(person.run()))
         await asyncio.sleep(0.05)
     await asyncio.sleep(_BETWEEN_S)
     try:
-        yield cluster, people, shown
+        yield people
     finally:
         for person in people:
             person.stop()
         await asyncio.wait(tasks, timeout=2 * _PATIENCE_S)
-        await asyncio.sleep(_BETWEEN_S)
-        watching.cancel()
-        while cluster.nodes:
-            await cluster.end(0)
-        await asyncio.to_thread(gateway.__exit__, None, None, None)
 
 
 async def measure_kills(redis: RedisServer, talkers: int, kills: int) -> NodeFigures:
