@@ -12,7 +12,10 @@ _AGAIN_S = 0.5
 
 
 async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancel tasks and wait for them. The redis package now and then keeps one to itself: it is said again."""
+    """Cancel tasks and wait for them.
+
+    The redis package now and then keeps a cancellation to itself, so a task that goes on is cancelled again.
+    """
     pending = set(tasks)
     ending = asyncio.gather(*pending, return_exceptions=True)
     while pending:
