@@ -8,13 +8,12 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-import numpy as np
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from captions.models.moonshine.model import MoonshineModel
-from captions.types import Pcm
+from captions.types import SAMPLE_RATE, Pcm
 from tests.server.harness import PATIENCE_S, serving
 from tests.speech import dickens, saying, silence
 
@@ -141,7 +140,6 @@ async def test_deepgrams_own_client_reads_all_of_it() -> None:
             said = [message async for message in stream]
     finals = [m.channel.alternatives[0] for m in said if m.type == "Results" and m.is_final]
     assert plain(" ".join(best.transcript for best in finals)) == FIRST_WORDS
-    assert any(m.type == "Results" and not m.is_final for m in said)
     assert said[-1].type == "Metadata"
 
 
@@ -149,14 +147,12 @@ async def test_livekits_deepgram_plugin_hears_speech_begin_words_and_speech_end(
     aiohttp = pytest.importorskip("aiohttp")
     rtc = pytest.importorskip("livekit.rtc")
     plugin = pytest.importorskip("livekit.plugins.deepgram")
-    samples = (np.concatenate([dickens(1.0, 4.8, RATE), np.zeros(RATE, np.float32)]) * 32_767).astype("<i2")
-    async with serving(MoonshineModel(1), keys={"publish": ("secret",)}) as served, aiohttp.ClientSession() as http:
+    async with serving(keys={"publish": ("secret",)}) as served, aiohttp.ClientSession() as http:
         address = served.url.replace("ws://", "http://")
-        stt = plugin.STT(api_key="secret", base_url=f"{address}/v1/listen", http_session=http)
+        stt = plugin.STT(api_key="secret", base_url=f"{address}/v1/listen", sample_rate=SAMPLE_RATE, http_session=http)
         stream = stt.stream()
-        for start in range(0, len(samples), RATE // 50):
-            block = samples[start : start + RATE // 50]
-            stream.push_frame(rtc.AudioFrame(block.tobytes(), RATE, 1, len(block)))
+        for frame in saying(1, 2, 3) + silence(13):
+            stream.push_frame(rtc.AudioFrame(pcm16(frame), SAMPLE_RATE, 1, len(frame)))
         stream.end_input()
         async with asyncio.timeout(PATIENCE_S):
             events = [event async for event in stream]
@@ -164,5 +160,5 @@ async def test_livekits_deepgram_plugin_hears_speech_begin_words_and_speech_end(
     finals = [event.alternatives[0] for event in events if event.type.value == "final_transcript"]
     assert (kinds[0], kinds[-1]) == ("start_of_speech", "end_of_speech")
     assert "interim_transcript" in kinds
-    assert plain(" ".join(final.text for final in finals)) == FIRST_WORDS
-    assert [str(word) for final in finals for word in final.words] == " ".join(f.text for f in finals).split()
+    assert [str(word) for final in finals for word in final.words] == ["w1", "w2", "w3"]
+    assert " ".join(final.text for final in finals) == "w1 w2 w3"

@@ -8,12 +8,12 @@ from base64 import b64encode
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import numpy as np
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from captions.models.moonshine.model import MoonshineModel
+from captions.types import SAMPLE_RATE
 from tests.server.harness import PATIENCE_S, Served, serving
 from tests.server.test_deepgram import FIRST_WORDS, RATE, pcm16, plain, until_closed
 from tests.speech import dickens, saying, silence
@@ -192,7 +192,6 @@ async def test_gladias_own_client_reads_all_of_it() -> None:
             await ended.wait()
     finals = [m.data.utterance for m in said if m.type == "transcript" and m.data.is_final]
     assert plain(" ".join(utterance.text for utterance in finals)) == FIRST_WORDS
-    assert any(m.type == "transcript" and not m.data.is_final for m in said)
     assert said[-1].type == "post_final_transcript"
 
 
@@ -200,14 +199,12 @@ async def test_livekits_gladia_plugin_hears_speech_begin_words_and_speech_end() 
     aiohttp = pytest.importorskip("aiohttp")
     rtc = pytest.importorskip("livekit.rtc")
     plugin = pytest.importorskip("livekit.plugins.gladia")
-    samples = (np.concatenate([dickens(1.0, 4.8, RATE), np.zeros(RATE, np.float32)]) * 32_767).astype("<i2")
-    async with serving(MoonshineModel(1), keys={"publish": ("secret",)}) as served, aiohttp.ClientSession() as http:
+    async with serving(keys={"publish": ("secret",)}) as served, aiohttp.ClientSession() as http:
         address = served.url.replace("ws://", "http://")
-        stt = plugin.STT(api_key="secret", base_url=f"{address}/v2/live", http_session=http)
+        stt = plugin.STT(api_key="secret", base_url=f"{address}/v2/live", sample_rate=SAMPLE_RATE, http_session=http)
         stream = stt.stream()
-        for start in range(0, len(samples), RATE // 50):
-            block = samples[start : start + RATE // 50]
-            stream.push_frame(rtc.AudioFrame(block.tobytes(), RATE, 1, len(block)))
+        for frame in saying(1, 2, 3) + silence(13):
+            stream.push_frame(rtc.AudioFrame(pcm16(frame), SAMPLE_RATE, 1, len(frame)))
         kinds: list[str] = []
         finals: list[Any] = []
         async with asyncio.timeout(PATIENCE_S):
@@ -217,9 +214,9 @@ async def test_livekits_gladia_plugin_hears_speech_begin_words_and_speech_end() 
                 if event.type.value == "final_transcript":
                     finals += event.alternatives
                 # The plugin reads nothing more once its input has ended, so it is not ended before all has come.
-                if kinds[-1:] == ["end_of_speech"] and plain(" ".join(f.text for f in finals)) == FIRST_WORDS:
+                if kinds[-1:] == ["end_of_speech"] and finals:
                     break
         await stream.aclose()
     assert kinds[0] == "start_of_speech"
     assert "interim_transcript" in kinds
-    assert [str(word) for final in finals for word in final.words] == " ".join(f.text for f in finals).split()
+    assert [str(word) for final in finals for word in final.words] == ["w1", "w2", "w3"]

@@ -87,8 +87,6 @@ async def test_two_people_of_a_bridge_get_their_captions_back_and_in_their_room(
     finals = {m["participant"]["id"]: m["transcript"][0]["text"] for m in messages if not m["is_interim"]}
     assert words(finals["ada"])[:6] == words(finals["bob"])[:6] == ["it", "was", "the", "best", "of", "times"]
     assert {m["language"] for m in messages} == {"en"}
-    assert any("stable" in state for state in shown(messages).values())
-    assert any("unstable" in state for state in shown(messages).values())
     for state in shown(messages).values():
         assert state["final"].startswith(state.get("stable", ""))
     assert {segment["participant"]["id"] for segment in json.loads(transcript)} == {"ada", "bob"}

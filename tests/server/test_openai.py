@@ -170,15 +170,13 @@ async def test_livekits_openai_plugin_hears_speech_begin_words_and_speech_end() 
     agents = pytest.importorskip("livekit.agents")
     rtc = pytest.importorskip("livekit.rtc")
     plugin = pytest.importorskip("livekit.plugins.openai")
-    pcm = np.concatenate([dickens(1.0, 4.8), np.zeros(2 * SAMPLE_RATE, np.float32)])
-    samples = (pcm * 32_767).astype("<i2")
-    async with serving(MoonshineModel(1), keys={"publish": ("secret",)}) as served, agents.utils.http_context.open():
+    async with serving(keys={"publish": ("secret",)}) as served, agents.utils.http_context.open():
         address = served.url.replace("ws", "http", 1)
         stt = plugin.STT(api_key="secret", base_url=f"{address}/v1", use_realtime=True)
         stream = stt.stream()
-        for start in range(0, len(samples), 480):
-            block = samples[start : start + 480]
-            stream.push_frame(rtc.AudioFrame(block.tobytes(), SAMPLE_RATE, 1, len(block)))
+        for frame in saying(1, 2, 3) + silence(25):
+            samples = (frame * 32_767).astype("<i2")
+            stream.push_frame(rtc.AudioFrame(samples.tobytes(), SAMPLE_RATE, 1, len(samples)))
         events = []
         async with asyncio.timeout(PATIENCE_S):
             async for event in stream:
@@ -190,4 +188,4 @@ async def test_livekits_openai_plugin_hears_speech_begin_words_and_speech_end() 
     kinds = [event.type.value for event in events]
     assert kinds[0] == "start_of_speech"
     assert {"interim_transcript", "end_of_speech"} <= set(kinds)
-    assert plain(events[-1].alternatives[0].text) == FIRST_WORDS
+    assert events[-1].alternatives[0].text == "w1 w2 w3"
