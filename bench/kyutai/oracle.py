@@ -1,9 +1,9 @@
 """The oracle: the tokens of every stream in a busy batch are those of moshi's own single-stream loop, one for one.
 
 A schedule is of 8 lanes: streams of speech, noise and silence join at any step, pause (their lane is masked), are
-flushed, leave, and the lane is reset for the next one. Some streams are poison, samples that no track may send and that
-make the model's own figures overflow: what they say is nobody's matter, but nobody else may notice them. Everything is
-float32. Hypothesis draws the schedules in schedules.py.
+flushed, leave, and the lane is reset for the next one, which begins behind a second of silence that it is not fed.
+Some streams are poison, samples that no track may send and that make the model's own figures overflow: what they say is
+nobody's matter, but nobody else may notice them. Everything is float32. Hypothesis draws the schedules in schedules.py.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from moshi.models import LMGen
-from moshi.utils.compile import no_compile, no_cuda_graph
 from numpy.typing import NDArray
 
+from bench.kyutai.moshis_loop import moshis_loop
 from captions.cli.audio_file import blocks
 from captions.cli.demo import clip
 from captions.models.kyutai.backend import Backend
@@ -28,7 +27,6 @@ from captions.models.kyutai.onnx_backend.backend import OnnxBackend
 from captions.models.kyutai.onnx_backend.convert import convert
 from captions.models.kyutai.torch_backend.attention import ATTENTION, Attention
 from captions.models.kyutai.torch_backend.backend import TorchBackend
-from captions.models.kyutai.torch_backend.loading import load_lm, load_mimi
 from captions.models.kyutai.torch_backend.weights import Weights
 from captions.models.model import Batch, LaneOutput, LanePause, LaneWord, LaneWordEnd
 from captions.types import FRAME_SAMPLES, SAMPLE_RATE, Pcm
@@ -78,7 +76,7 @@ def random_schedule(number: int) -> Schedule:
     random = np.random.default_rng(number)
 
     def stream() -> Stream:
-        silence_frames = int(random.choice([0, 0, 1, 13]))
+        silence_frames = int(random.choice([0, 0, 1]))
         sound, frames, wait = (int(random.integers(*bounds)) for bounds in ((0, 10**6), (1, 46), (0, 21)))
         poison = str(random.choice([*[""] * 8, *POISONS]))
         return Stream(sound, silence_frames, frames, bool(random.integers(2)), wait, poison)
@@ -111,17 +109,16 @@ class Oracle:
         backend_of: Callable[[Checkpoint], Backend] | None = None,
     ) -> None:
         self.tally = Tally()
-        self._device = torch.device(device)
         checkpoint = Checkpoint.find(str(folder))
         if backend_of is None:
-            weights = Weights.load(checkpoint, self._device, torch.float32)
-            backend: Backend = TorchBackend(weights, LANES, attention=attention)
+            weights = Weights.load(checkpoint, torch.device(device), torch.float32)
+            prefix_frames = checkpoint.prefix_frames
+            backend: Backend = TorchBackend(weights, LANES, prefix_frames=prefix_frames, attention=attention)
         else:
             backend = backend_of(checkpoint)
         self._model = KyutaiModel(checkpoint, checkpoint.load_tokenizer(), backend)
         self._model.warm_up()
-        self._mimi = load_mimi(checkpoint, self._device)
-        self._lm = load_lm(checkpoint, self._device, torch.float32)
+        self._moshis = moshis_loop(folder, device)
 
     def check(self, schedule: Schedule) -> None:
         """Run the schedule and moshi's loop on each of its streams.
@@ -134,7 +131,7 @@ class Oracle:
         for stream, tokens, pauses in heard:
             if stream.poison:
                 continue
-            expected, expected_pauses = self._alone(self._frames(stream))
+            expected, expected_pauses = self._moshis.tokens(stream, self._frames(stream))
             assert tokens == expected, f"{stream}: {tokens} should be {expected}"
             if pauses:
                 worst = float(np.abs(np.array(pauses) - np.array(expected_pauses)).max())
@@ -189,26 +186,10 @@ class Oracle:
         flush = self._model.info.flush_frames if stream.flushed else 0
         return [*silence * stream.silence_frames, *_sound_of(stream), *silence * flush]
 
-    def _alone(self, frames: list[Pcm]) -> tuple[list[int], list[list[float]]]:
-        """moshi's loop, as its own command-line transcription runs it: the first frame is given to the model twice."""
-        generator = LMGen(self._lm, use_sampling=False, temp=0.0, temp_text=0.0)
-        tokens: list[int] = []
-        pauses: list[list[float]] = []
-        # Without moshi's own graphs: it would capture them anew for each stream.
-        with torch.no_grad(), no_compile(), no_cuda_graph(), self._mimi.streaming(1), generator.streaming(1):
-            for frame in frames:
-                codes = self._mimi.encode(torch.from_numpy(frame).to(self._device)[None, None])
-                if not tokens:
-                    generator.step(codes)
-                said, heads = generator.step_with_extra_heads(codes)
-                tokens.append(int(said[0, 0, 0]))
-                pauses.append([float(head[0, 0, 0]) for head in heads])
-        return tokens, pauses
-
 
 def onnx_float32(checkpoint: Checkpoint) -> Backend:
     """The engine for machines without a GPU, in the one precision in which its tokens must be moshi's."""
-    return OnnxBackend(checkpoint, LANES, convert(checkpoint, "float32"), "float32", threads=1)
+    return OnnxBackend(checkpoint, LANES, convert(checkpoint, "float32"), "float32", 1, checkpoint.prefix_frames)
 
 
 def _check_order(output: LaneOutput) -> None:

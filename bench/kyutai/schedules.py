@@ -12,7 +12,7 @@ __all__ = ["run", "schedules"]
 _streams = st.builds(
     Stream,
     sound=st.integers(0, 10**6),
-    silence_frames=st.sampled_from([0, 0, 1, 13]),
+    silence_frames=st.sampled_from([0, 0, 1]),
     frames=st.integers(1, 45),
     flushed=st.booleans(),
     wait=st.integers(0, 20),

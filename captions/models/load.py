@@ -135,7 +135,8 @@ def _load_on_gpu(name: str, config: ModelConfig) -> Model:
     dtype = dtype_of(config.dtype, device)
     checkpoint = Checkpoint.find(name)
     weights = Weights.load(checkpoint, device, dtype, config.lanes or 1)
-    return _with_lanes(checkpoint, partial(TorchBackend, weights), config.lanes, weights.most_lanes(), FULL_STEP_S)
+    make = partial(TorchBackend, weights, prefix_frames=checkpoint.prefix_frames)
+    return _with_lanes(checkpoint, make, config.lanes, weights.most_lanes(), FULL_STEP_S)
 
 
 def _load_on_cpu(name: str, config: ModelConfig) -> Model:

@@ -38,6 +38,10 @@ class Backend(Protocol):
         """B, the rows of the batch."""
 
     @property
+    def prefix_frames(self) -> int:
+        """Frames of silence that a lane has heard when it is reset."""
+
+    @property
     def silence_is_free(self) -> bool:
         """Whether a step takes as long with all lanes as with a few, so that lanes may be fed silence."""
 
@@ -52,7 +56,10 @@ class Backend(Protocol):
         """Seconds of a step of all lanes, each of which has heard as much as it can remember. Warm up before it."""
 
     def reset(self, lanes: Sequence[int]) -> None:
-        """Bring `lanes` to the state behind the priming step: start tokens, no codes. Other lanes are untouched."""
+        """Bring `lanes` to where the priming step (start tokens, no codes) and `prefix_frames` of silence leave them.
+
+        They may be used at once: that state is the same for every lane, and is copied. Other lanes are untouched.
+        """
 
     def step(self, pcm: Pcm, active: NDArray[np.bool_]) -> Said:
         """Run the lanes where `active` [B] one frame on. At least one is; the others' state stays as it was.

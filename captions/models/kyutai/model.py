@@ -42,7 +42,7 @@ class KyutaiModel:
             languages=checkpoint.languages,
             lanes=backend.lanes,
             delay_frames=checkpoint.delay_frames,
-            prefix_frames=checkpoint.prefix_frames,
+            prefix_frames=checkpoint.prefix_frames - backend.prefix_frames,
             flush_frames=checkpoint.flush_frames,
             feeds_silence=backend.silence_is_free,
             can_stall=True,
@@ -52,7 +52,9 @@ class KyutaiModel:
         )
         self._backend = backend
         self._words = [
-            WordReader(tokenizer, checkpoint.delay_frames, checkpoint.padding, checkpoint.end_of_padding)
+            WordReader(
+                tokenizer, checkpoint.delay_frames, checkpoint.padding, checkpoint.end_of_padding, backend.prefix_frames
+            )
             for _ in range(backend.lanes)
         ]
         self._pauses = [PauseReader() for _ in range(backend.lanes)]

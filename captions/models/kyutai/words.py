@@ -12,7 +12,7 @@ said in a hurry may follow each other without any. Read off `asr.rs` of Kyutai's
 - A word has no boundary of its own if the word before it started at the same END_OF_PADDING, or if that is a second ago
   or more. It then starts one step before its first piece, where the boundary would have stood.
 
-Times are lane time in samples.
+Times are lane time in samples. What a lane was fed in the reset itself is before time 0, and nothing is said of it.
 """
 
 from __future__ import annotations
@@ -47,20 +47,27 @@ class WordReader:
     """The words of one lane. Call `push` for each step's token, `close` at the end of a flush, `reset` with the lane.
 
     `delay_frames`: how far text runs behind audio. `padding`, `end_of_padding`: the checkpoint's ids of the two.
+    `prefix_frames`: silence that a reset lane has heard already; its tokens are not pushed.
     """
 
     def __init__(
-        self, tokenizer: Tokenizer, delay_frames: int, padding: int = PADDING, end_of_padding: int = END_OF_PADDING
+        self,
+        tokenizer: Tokenizer,
+        delay_frames: int,
+        padding: int = PADDING,
+        end_of_padding: int = END_OF_PADDING,
+        prefix_frames: int = 0,
     ) -> None:
         self._tokenizer = tokenizer
         self._delay_frames = delay_frames
         self._padding = padding
         self._end_of_padding = end_of_padding
+        self._prefix_frames = prefix_frames
         self.reset()
 
     def reset(self) -> None:
-        """The lane starts anew; its priming step counts as done."""
-        self._steps = 1
+        """The lane starts anew; its priming step and its prefix count as done."""
+        self._steps = 1 + self._prefix_frames
         self._pieces: list[int] = []
         self._first_piece_step = 0
         self._boundary: int | None = None
@@ -96,7 +103,7 @@ class WordReader:
         return self._time(self._steps)
 
     def _time(self, step: int) -> int:
-        return max(0, step - self._delay_frames) * FRAME_SAMPLES
+        return max(0, step - self._delay_frames - self._prefix_frames) * FRAME_SAMPLES
 
     def _starts_word(self, token: int) -> bool:
         """Whether the pieces so far are a word of their own and `token` begins another."""

@@ -34,8 +34,9 @@ class Pieces:
 class ScriptedBackend:
     """Says `tokens` and `pauses`, as set for each step, and keeps what it was asked to do."""
 
-    def __init__(self, silence_is_free: bool = False) -> None:
+    def __init__(self, silence_is_free: bool = False, prefix_frames: int = 0) -> None:
         self.lanes = LANES
+        self.prefix_frames = prefix_frames
         self.silence_is_free = silence_is_free
         self.device = "a GPU of the test"
         self.tokens = [PAD] * LANES
@@ -109,6 +110,10 @@ def test_what_the_service_is_told(checkpoint: Checkpoint, silence_is_free: bool)
         hangover_s=0.8,
         pause_heads=4,
     )
+
+
+def test_a_lane_is_fed_no_silence_that_its_reset_has_brought_it_already(checkpoint: Checkpoint) -> None:
+    assert KyutaiModel(checkpoint, Pieces(), ScriptedBackend(prefix_frames=13)).info.prefix_frames == 0
 
 
 def test_warming_up_times_a_full_step_and_leaves_every_lane_reset(model: KyutaiModel, backend: ScriptedBackend) -> None:

@@ -121,6 +121,14 @@ def test_closing_ends_a_word_given_without_one() -> None:
     assert words.push(END) == []
 
 
+def test_a_prefix_that_the_lane_has_heard_already_is_before_its_time() -> None:
+    words = WordReader(Pieces(), DELAY_FRAMES, prefix_frames=13)
+    assert [words.push(token) for token in (END, LE)] == [[], []]
+    assert words.push(END) == [LaneWord("le", 0, 0)], "said within the delay, so of the prefix"
+    words.reset()
+    assert read([PAD, END, LE, END], words) == [LaneWord("le", at(1), at(3))]
+
+
 def test_reset_starts_the_clock_again() -> None:
     words = reader()
     read([END, LE, PAD, END, MONDE], words)

@@ -25,18 +25,28 @@ TIMED_STEPS = 5
 class OnnxBackend:
     """See `Backend` for the contract. `encoder` and `lm` are its two parts, for tests and measurements.
 
-    `converted`: the file that `convert` wrote of `checkpoint` in `weights`. `threads`: for each step.
+    `converted`: the file that `convert` wrote of `checkpoint` in `weights`. `threads`: for each step. `prefix_frames`:
+    of silence, which are run once, here.
     """
 
     silence_is_free = False
 
-    def __init__(self, checkpoint: Checkpoint, lanes: int, converted: Path, weights: str, threads: int) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        lanes: int,
+        converted: Path,
+        weights: str,
+        threads: int,
+        prefix_frames: int = 0,
+    ) -> None:
         tensors = Tensors(converted)
-        self.lanes = lanes
+        self.lanes, self.prefix_frames = lanes, prefix_frames
         self._weights, self._threads = weights, threads
         self.encoder = Encoder(checkpoint.mimi_config, tensors, checkpoint.config["n_q"], lanes, threads)
         self.lm = LmStep(checkpoint.config, tensors, KINDS[weights], lanes, threads)
         self._said = Said(np.zeros(lanes, np.int64), np.zeros((lanes, checkpoint.pause_heads), np.float32))
+        self._hear_prefix()
 
     def warm_up(self) -> None:
         """Run a step of each number of lanes."""
@@ -72,6 +82,15 @@ class OnnxBackend:
         codes = self.encoder.encode(pcm[lanes], lanes)
         self._said.tokens[lanes], self._said.pauses[lanes] = self.lm.step(codes, lanes)
         return self._said
+
+    def _hear_prefix(self) -> None:
+        """Let one lane hear the prefix, and every reset from now on lead to where that leaves it."""
+        self.reset([0])
+        silence, first = np.zeros((self.lanes, FRAME_SAMPLES), np.float32), np.arange(self.lanes) == 0
+        for _ in range(self.prefix_frames):
+            self.step(silence, first)
+        self.encoder.start_from(lane=0)
+        self.lm.start_from(lane=0)
 
     def close(self) -> None:
         del self.encoder, self.lm

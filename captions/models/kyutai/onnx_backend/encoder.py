@@ -26,15 +26,21 @@ class Encoder:
         self._program = Program(mimi_graph(config, tensors, codebooks, shape), tensors.path.parent, threads)
         self.rings = Rings(shape)
         self._state = np.zeros((lanes, state_size(config)), np.float32)
+        self._start = np.zeros(state_size(config), np.float32)
         self._pcm = np.zeros((lanes, FRAME_SAMPLES), np.float32)
         self._states = np.zeros_like(self._state), np.zeros_like(self._state)
         self._fresh = np.zeros((lanes, 1, 1), np.bool_)
         self._codes = np.zeros((lanes, codebooks), np.int64)
 
     def reset(self, lanes: Sequence[int]) -> None:
-        """Forget everything of `lanes`."""
-        self._state[list(lanes)] = 0
+        """Forget everything of `lanes`, but for what `start_from` has noted."""
+        self._state[list(lanes)] = self._start
         self.rings.reset(lanes)
+
+    def start_from(self, lane: int) -> None:
+        """Let every later reset bring a lane to where `lane` is now."""
+        self._start = self._state[lane].copy()
+        self.rings.start_from(lane)
 
     def encode(self, pcm: Pcm, lanes: NDArray[np.intp]) -> NDArray[np.int64]:
         """Codes [A, K] of one frame [A, 1920] of each of `lanes`, in rising order; valid until the next call."""

@@ -4,7 +4,7 @@ Rows go through the graph in pairs: onnxruntime adds a row without a partner up 
 a lane says would depend on the others, if only in the last bit. What fills up a pair is never looked at.
 
 The priming step (start tokens, no codes) gives the same for every lane. So it is run once, and a reset copies its keys,
-values and token.
+values and token, or those of whatever was heard behind it.
 """
 
 from __future__ import annotations
@@ -43,13 +43,18 @@ class LmStep:
         self._pauses = np.zeros((rows, heads), np.float32)
         self._last_token[:] = config["text_card"]
         start = np.full((1, config["n_q"]), config["card"], np.int64)
-        self._start_token = int(self.step(start, np.zeros(1, np.intp))[0][0])
-        self.rings.start_from(lane=0)
+        self.step(start, np.zeros(1, np.intp))
+        self.start_from(lane=0)
 
     def reset(self, lanes: Sequence[int]) -> None:
-        """Bring `lanes` to where the priming step leaves them."""
+        """Bring `lanes` to where the priming step leaves them, or where `start_from` has noted."""
         self.rings.reset(lanes)
         self._last_token[list(lanes)] = self._start_token
+
+    def start_from(self, lane: int) -> None:
+        """Let every later reset bring a lane to where `lane` is now."""
+        self._start_token = int(self._last_token[lane])
+        self.rings.start_from(lane)
 
     def step(self, codes: NDArray[np.int64], lanes: NDArray[np.intp]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Token [A] and pause probabilities [A, H] for codes [A, K] of `lanes`, in rising order.

@@ -40,7 +40,7 @@ def load_backend(checkpoint: Checkpoint, lanes: int, asked: str = AUTO) -> OnnxB
     converted = convert(checkpoint, weights, tell)
     threads = 1 if _is_small(checkpoint) else os.cpu_count() or 1
     with wrong_files(converted.name):
-        return OnnxBackend(checkpoint, lanes, converted, weights, threads)
+        return OnnxBackend(checkpoint, lanes, converted, weights, threads, checkpoint.prefix_frames)
 
 
 def _log_tenths() -> Progress:

@@ -62,7 +62,7 @@ class Rings:
         lanes, places = shape.lanes, shape.places
         self.kept = np.zeros((2, lanes, shape.layers, shape.heads, shape.context, shape.dim), np.float32)
         self.heard = np.zeros(lanes, np.int64)
-        self._start: NDArray[np.float32] | None = None
+        self._start, self._start_heard = self.kept[:, 0, :, :, :0], 0
         self._nobodys = np.zeros((1, shape.heads, places, shape.dim), np.float32)
         self._bound: dict[int, bool] = {}
         """Whether each lane's own places are bound, or nobody's."""
@@ -79,15 +79,15 @@ class Rings:
 
     def reset(self, lanes: Sequence[int]) -> None:
         """Forget what `lanes` have heard, but for what `start_from` has noted. Nothing past that is ever read."""
+        places = self._start.shape[-2]
         for lane in lanes:
-            self.heard[lane] = 0
-            if self._start is not None:
-                self.kept[:, lane, :, :, :1] = self._start
-                self.heard[lane] = 1
+            self.kept[:, lane, :, :, :places] = self._start
+            self.heard[lane] = self._start_heard
 
     def start_from(self, lane: int) -> None:
-        """Let every later reset leave a lane with the first place of `lane`."""
-        self._start = self.kept[:, lane, :, :, :1].copy()
+        """Let every later reset leave a lane with what `lane` has heard."""
+        self._start_heard = int(self.heard[lane])
+        self._start = self.kept[:, lane, :, :, : min(self._start_heard, self.shape.old)].copy()
 
     def fill(self, lane: int, heard: int) -> None:
         """Let `lane` have heard `heard` places of something; for measurements."""

@@ -45,18 +45,27 @@ class TorchBackend:
 
     All lanes run in every step, so shapes are fixed. All memory for the lanes is taken now. `graphs`: on a GPU, capture
     steps and resets in `warm_up`; without, each kernel is launched, which is slower and only good for comparison.
+    `prefix_frames`: of silence, which are run once, here.
     `close` leaves the weights, for another backend.
 
     Raises:
         ModelError: not enough memory.
     """
 
-    def __init__(self, weights: Weights, lanes: int, *, attention: Attention = ATTENTION, graphs: bool = True) -> None:
+    def __init__(
+        self,
+        weights: Weights,
+        lanes: int,
+        *,
+        prefix_frames: int = 0,
+        attention: Attention = ATTENTION,
+        graphs: bool = True,
+    ) -> None:
         self._device = weights.device
         on_gpu = self._device.type == "cuda"
         if on_gpu:
             weights.check_room(lanes)
-        self.lanes = lanes
+        self.lanes, self.prefix_frames = lanes, prefix_frames
         self.silence_is_free = on_gpu
         self._captures = on_gpu and graphs
         # Everything runs on a stream of our own: captures must, and what ran on it before leaves them nothing to do.
@@ -76,8 +85,10 @@ class TorchBackend:
         self._inbox_array, self._outbox_array = self._inbox.numpy(), self._outbox.numpy()
         self._chosen_array = self._chosen.numpy()
         self._heard = np.zeros(lanes, np.int64)
+        self._start_heard = 1
         self._reset = Graph(self.run_reset)
         self._steps = {window: Graph(partial(self.run_step, window)) for window in self.lm.windows}
+        self._hear_prefix()
 
     @property
     def device(self) -> str:
@@ -120,7 +131,7 @@ class TorchBackend:
             # This copy waits for itself, so that the next reset may write to its source.
             self._device_chosen.copy_(self._chosen)
             self._reset()
-        self._heard[list(lanes)] = 1
+        self._heard[list(lanes)] = self._start_heard
 
     def step(self, pcm: Pcm, active: NDArray[np.bool_]) -> Said:
         self._inbox_array[:, :FRAME_SAMPLES] = pcm
@@ -175,6 +186,17 @@ class TorchBackend:
         """What a GPU captures of `reset`."""
         self.encoder.reset(self._device_chosen)
         self.lm.reset(self._device_chosen)
+
+    def _hear_prefix(self) -> None:
+        """Let the lanes hear the prefix, and every reset from now on lead to where that leaves them."""
+        self.reset(range(self.lanes))
+        silence = np.zeros((self.lanes, FRAME_SAMPLES), np.float32)
+        for _ in range(self.prefix_frames):
+            self.step(silence, np.ones(self.lanes, np.bool_))
+        self._start_heard += self.prefix_frames
+        with self._at_work():
+            self.encoder.start_from_here()
+            self.lm.start_from_here(self._start_heard)
 
     def _window(self, active: NDArray[np.bool_]) -> int:
         """The smallest window that holds what each lane where `active` [B] attends over in its next step."""

@@ -15,6 +15,9 @@ from torch import Tensor
 
 __all__ = ["Encoder"]
 
+LANE_DIMS = 4
+"""A tensor of more dimensions has two of something, keys and values, before its lanes."""
+
 
 class Encoder:
     """`mimi` over `lanes` lanes. `active` [B] says which lanes the next step counts for: write to it in place."""
@@ -27,6 +30,8 @@ class Encoder:
         self.active = torch.ones(lanes, dtype=torch.bool, device=self._states[0].device)
         for state in self._states:
             state.exec_mask = self.active
+        self._start: list[tuple[Tensor, Tensor]] = []
+        self.start_from_here()
         self._quantizer = [_Codebooks(part) for part in (mimi.quantizer.rvq_first, mimi.quantizer.rvq_rest)]
 
     @property
@@ -44,14 +49,21 @@ class Encoder:
         self._streaming.close()
 
     def reset(self, chosen: Tensor) -> None:
-        """Forget everything of the lanes where `chosen` [B]. It turns them active, so write to `active` afterwards.
+        """Bring the lanes where `chosen` [B] to where `start_from_here` was called, which is at first the very start.
 
-        moshi only masks what its caches held before, and what is no number comes through a mask: as a key, because the
-        mask is added to its score, and as a value, because 0 times it is none.
+        Everything kept of them is replaced. moshi only masks what its caches held before, and what is no number comes
+        through a mask: as a key, because the mask is added to its score, and as a value, because 0 times it is none.
         """
-        self._mimi.reset_streaming(chosen)
-        for cache in self._caches:
-            cache.cache.masked_fill_(chosen[:, None, None, None], 0.0)
+        for kept, start in self._start:
+            torch.where(chosen.view(-1, *[1] * (min(kept.dim(), LANE_DIMS) - 1)), start, kept, out=kept)
+
+    def start_from_here(self) -> None:
+        """Let every later reset bring a lane to where the first one is now."""
+        self._start = [
+            (kept, (kept[:, :1] if kept.dim() > LANE_DIMS else kept[:1]).clone())
+            for kept in self.kept()
+            if kept is not self.active
+        ]
 
     def encode(self, pcm: Tensor) -> Tensor:
         """Codes [B, K] of one frame [B, 1, 1920]; the state of lanes that are not active stays as it was."""

@@ -5,7 +5,7 @@ same weights. It has fixed shapes, writes in place and reads nothing back from t
 In float32 its tokens are moshi's.
 
 The priming step (start tokens, no codes) gives the same for every lane. So it is run once, and a reset copies its keys,
-values and token.
+values and token, or those of whatever was heard behind it.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class LmStep:
             halves = torch.arange(self._head_dim // 2, device=device, dtype=torch.float32)
             self._frequencies = torch.exp(halves * (-math.log(first.rope.max_period) * 2 / self._head_dim))
         self._pause_weight = torch.cat([head.weight for head in lm.extra_heads]) if lm.extra_heads else None
-        self._start_cache, self._start_token = self._prime()
+        self._prime()
 
     @property
     def cache_bytes(self) -> int:
@@ -75,11 +75,17 @@ class LmStep:
         return [self._cache, self._offsets, self._last_token]
 
     def reset(self, chosen: Tensor) -> None:
-        """Bring the lanes where `chosen` [B] to where the priming step leaves them."""
-        first = self._cache[:, :, :, :, 0]
-        first.copy_(torch.where(chosen[:, None, None], self._start_cache, first))
-        self._offsets.masked_fill_(chosen, 1)
-        self._last_token.copy_(torch.where(chosen, self._start_token, self._last_token))
+        """Bring the lanes where `chosen` [B] to where the priming step leaves them, or `start_from_here` was called."""
+        first = self._cache[:, :, :, :, : self._start_cache.shape[4]]
+        torch.where(chosen[:, None, None, None], self._start_cache, first, out=first)
+        self._offsets.masked_fill_(chosen, self._start_offset)
+        torch.where(chosen, self._start_token, self._last_token, out=self._last_token)
+
+    def start_from_here(self, heard: int) -> None:
+        """Let every later reset bring a lane to where the first one is now, which has `heard` frames behind it."""
+        self._start_offset = heard
+        self._start_cache = self._cache[:, :, :1, :, : min(self._start_offset, self.context)].clone()
+        self._start_token = self._last_token[0].clone()
 
     def fill_context(self, frames: int) -> None:
         """Leave every lane as if it had heard `frames` frames of nothing; for measurements."""
@@ -87,7 +93,8 @@ class LmStep:
 
     def first_keys(self, steps: int) -> Tensor:
         """The last layer's keys and values [2, B, H, steps, D] of the first `steps` frames since a reset."""
-        return self._cache[-1, :, :, :, 1 : 1 + steps]
+        places = (self._start_offset + torch.arange(steps, device=self._rows.device)) % self.context
+        return self._cache[-1, :, :, :, places]
 
     def step(self, codes: Tensor, active: Tensor, window: int) -> Tensor:
         """One step of the lanes where `active` [B]; the state of the others stays as it was.
@@ -150,12 +157,13 @@ class LmStep:
         angles = self._offsets.float()[:, None, None] * self._frequencies
         return torch.cos(angles), torch.sin(angles)
 
-    def _prime(self) -> tuple[Tensor, Tensor]:
-        """Run the priming step on all lanes: its keys and values [layers, 2, 1, H, D], its token []."""
+    def _prime(self) -> None:
+        """Run the priming step on all lanes, to start from there."""
         codes = torch.full((len(self._rows), self._lm.n_q), self._lm.initial_token_id, device=self._rows.device)
         self._last_token.fill_(self._lm.text_initial_token_id)
-        token, _ = self._forward(codes, ALIGNED_PLACES)
-        return self._cache[:, :, :1, :, 0].clone(), token[0]
+        self._last_token.copy_(self._forward(codes, ALIGNED_PLACES)[0])
+        self._offsets.fill_(1)
+        self.start_from_here(1)
 
 
 def _rotate(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
