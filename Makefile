@@ -35,7 +35,7 @@ check: $(VENV)/.dev             ## lint and types
 	$(BIN)/mypy
 
 fast-test: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not gpu"
+	$(BIN)/python -m pytest -m "not gpu" -n auto --maxprocesses 4 --dist loadfile
 
 gpu-test: $(VENV)/.dev          ## the tests that need an NVIDIA GPU
 	$(BIN)/python -m pytest -m gpu

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 
-from captions.config import Config, KeysConfig, RoomsConfig, ServerConfig, TokensConfig
+from captions.config import Config, KeysConfig, LimitsConfig, RoomsConfig, ServerConfig, TokensConfig
 from captions.doors.native.messages import Caption
 from captions.models.scripted import ScriptedModel
 from captions.server.server import Server
@@ -48,7 +48,9 @@ class RoomServer:
     async def start(self) -> None:
         """Start, on the port of before if it was started before; it then knows nothing of what was."""
         server = ServerConfig(host="localhost", port=self._port, drain_s=0.0, origins=self._origins)
-        config = Config(server=server, keys=self._keys, tokens=self._tokens, rooms=self._rooms)
+        # However busy the machine is, this server takes who comes.
+        limits = LimitsConfig(late_s=60.0)
+        config = Config(server=server, keys=self._keys, tokens=self._tokens, limits=limits, rooms=self._rooms)
         self._server = Server(config, ScriptedModel(lanes=1), wall_clock=self._wall_clock)
         await self._server.start()
         self._port = self._server.port

@@ -100,6 +100,9 @@ export class Publisher {
 
   #complain({ code, message }) {
     if (code === "forbidden") this.#on.refused("mayNotSpeak");
+    else if (code === "overloaded" && !this.#begun) this.#on.refused("full");
+    // A server without room for us now, or on its way out: another try, later, may find room or another server.
+    else if (code === "overloaded" || code === "draining") this.#socket.renew();
     else this.#on.error(message);
   }
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, expect
+from playwright.async_api import Browser, BrowserContext, Page, WebSocketRoute, expect
 
 from bench.browser.chromium import chromium
 from bench.servers.room_server import RoomServer
@@ -130,6 +131,24 @@ async def test_a_watch_key_does_not_speak_and_the_microphone_is_closed(visitor: 
     await expect(visitor.get_by_role("button", name="Speak")).to_be_visible()
     assert await visitor.evaluate("window.microphone.getTracks().map((track) => track.readyState)") == ["ended"]
     await expect(visitor.locator("meter")).to_have_count(0)
+
+
+async def test_a_server_that_has_become_too_full_says_so_and_the_microphone_is_closed(
+    visitor: Page, server: RoomServer
+) -> None:
+    def refuse(socket: WebSocketRoute) -> None:
+        def answer(message: str | bytes) -> None:
+            code, why = ("overloaded", "too late") if isinstance(message, str) else ("unknown_track", "no track")
+            socket.send(json.dumps({"type": "error", "code": code, "message": why}))
+
+        socket.on_message(answer)
+
+    await visitor.route_web_socket(re.compile("/v1/stream"), refuse)
+    await visitor.goto(f"{server.url}/?room=full")
+    await press_speak(visitor, "Zoé")
+    await expect(visitor.locator("#status")).to_have_text("The server has no room left. Try again later.")
+    await expect(visitor.get_by_role("button", name="Speak")).to_be_visible()
+    assert await visitor.evaluate("window.microphone.getTracks().map((track) => track.readyState)") == ["ended"]
 
 
 async def test_a_microphone_that_hears_nothing_is_told_and_shown(visitor: Page, server: RoomServer) -> None:
