@@ -12,7 +12,13 @@ from bench.load.clips import Clip
 from bench.measure.events import SeenWord, TrackLog
 from captions.types import SAMPLE_RATE
 
-__all__ = ["through_captions_plugin", "through_deepgram_plugin", "through_kyutai_plugin", "through_openai_plugin"]
+__all__ = [
+    "through_captions_plugin",
+    "through_deepgram_plugin",
+    "through_gladia_plugin",
+    "through_kyutai_plugin",
+    "through_openai_plugin",
+]
 
 _LAST_WORDS_S = 4.0
 
@@ -30,6 +36,20 @@ async def through_deepgram_plugin(url: str, clip: Clip) -> TrackLog:
     return await _through(lambda http: deepgram.STT(api_key="none", base_url=address, http_session=http), clip)
 
 
+async def through_gladia_plugin(url: str, clip: Clip) -> TrackLog:
+    """It reads nothing more once its input has ended, so that it is closed instead."""
+    from livekit.plugins import gladia
+
+    address = f"{url.replace('ws', 'http', 1)}/v2/live"
+
+    def make(http: Any) -> Any:
+        return gladia.STT(
+            api_key="none", base_url=address, sample_rate=SAMPLE_RATE, interim_results=True, http_session=http
+        )
+
+    return await _through(make, clip, ends=False)
+
+
 async def through_openai_plugin(url: str, clip: Clip) -> TrackLog:
     from livekit.plugins import openai
 
@@ -44,7 +64,7 @@ async def through_kyutai_plugin(url: str, clip: Clip) -> TrackLog:
     return await _through(lambda http: kyutai.STT(base_url=address, api_key="none", http_session=http), clip)
 
 
-async def _through(make: Callable[[Any], Any], clip: Clip) -> TrackLog:
+async def _through(make: Callable[[Any], Any], clip: Clip, *, ends: bool = True) -> TrackLog:
     """What a stream of a plugin is told. One that does not end by itself is given a few seconds for its last words."""
     from livekit import rtc
 
@@ -54,7 +74,8 @@ async def _through(make: Callable[[Any], Any], clip: Clip) -> TrackLog:
         hearing = asyncio.create_task(_hear(stream, speaker))
         async for packet in speaker.packets():
             stream.push_frame(rtc.AudioFrame(packet, SAMPLE_RATE, 1, len(packet) // 2))
-        stream.end_input()
+        if ends:
+            stream.end_input()
         await asyncio.wait([hearing], timeout=_LAST_WORDS_S)
         hearing.cancel()
         await stream.aclose()

@@ -1,4 +1,4 @@
-"""deepgram-sdk and openai: the packages of the protocols' own makers."""
+"""deepgram-sdk, gladiaio-sdk and openai: the packages of the protocols' own makers."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from bench.load.clips import Clip
 from bench.measure.events import SeenWord, TrackLog
 from captions.types import SAMPLE_RATE
 
-__all__ = ["through_deepgram_sdk", "through_openai_sdk"]
+__all__ = ["through_deepgram_sdk", "through_gladia_sdk", "through_openai_sdk"]
 
 _DEEPGRAM_RATE = 16_000
+_GLADIA_RATE = 16_000
 _ITEM = "conversation.item.input_audio_transcription"
 
 
@@ -45,6 +46,35 @@ async def through_deepgram_sdk(url: str, clip: Clip) -> TrackLog:
                     words = [SeenWord(word.punctuated_word, word.start, word.end) for word in best.words]
                     speaker.saw(words, final=True)
         await speaking
+    return speaker.log
+
+
+async def through_gladia_sdk(url: str, clip: Clip) -> TrackLog:
+    from gladiaio_sdk import GladiaClient
+
+    speaker = Speaker(clip, _GLADIA_RATE)
+    connected, ended = asyncio.Event(), asyncio.Event()
+
+    def read(message: Any) -> None:
+        if message.type == "transcript":
+            utterance = message.data.utterance
+            if message.data.is_final:
+                speaker.saw([SeenWord(word.word, word.start, word.end) for word in utterance.words], final=True)
+            else:
+                speaker.saw((), utterance.text)
+
+    client = GladiaClient(api_key="none", api_url=url.replace("ws", "http", 1)).live_v2_async()
+    session = client.start_session(
+        {"sample_rate": _GLADIA_RATE, "channels": 1, "messages_config": {"receive_partial_transcripts": True}}
+    )
+    session.on("connected")(lambda _message: connected.set())
+    session.on("message")(read)
+    session.on("ended")(lambda _message: ended.set())
+    await connected.wait()
+    async for packet in speaker.packets():
+        session.send_audio(packet)
+    session.stop_recording()
+    await ended.wait()
     return speaker.log
 
 

@@ -50,6 +50,9 @@ DOORS = (
     Door("Deepgram", "deepgram"),
     Door("Deepgram, deepgram-sdk", client=("sdks", "through_deepgram_sdk")),
     Door("Deepgram, LiveKit's plugin", client=("livekit_plugins", "through_deepgram_plugin")),
+    Door("Gladia", "gladia"),
+    Door("Gladia, gladiaio-sdk", client=("sdks", "through_gladia_sdk")),
+    Door("Gladia, LiveKit's plugin", client=("livekit_plugins", "through_gladia_plugin")),
     Door("OpenAI", "openai"),
     Door("OpenAI, openai", client=("sdks", "through_openai_sdk")),
     Door("OpenAI, LiveKit's plugin", client=("livekit_plugins", "through_openai_plugin")),
@@ -58,6 +61,8 @@ DOORS = (
 
 _WARM_UP_S = 4.0
 """Of speech before the first door: a server's first words cost more."""
+_ENDS_WITHIN_S = 60.0
+"""After the clip: a client that waits for what never comes fails then."""
 _SHOWN = ("wer", "first_partial_p50", "word_latency_p50", "cpu", "loop_cpu")
 _COLUMNS = ("WER", "first text", "word latency", "server CPU", "event loop")
 
@@ -98,7 +103,8 @@ def _measured(door: Door, server: OwnServer, clip: Clip, tick: Callable[[float],
         done = run_pass(Target(server.url, door.protocol), [voice_of(clip)], tick=tick)
         found, notes = to_run(door.name, done).figures, to_run(door.name, done).notes
     else:
-        log = asyncio.run(_function(*door.client)(server.url, clip))
+        heard = _function(*door.client)(server.url, clip)
+        log = asyncio.run(asyncio.wait_for(heard, clip.duration_s + _ENDS_WITHIN_S))
         found, notes = figures(measure(log, clip.truth)), []
     costs: dict[str, Figure] = {
         "cpu": exact((server.cpu_s() - before) / clip.duration_s * 1_000, "ms/s"),

@@ -10,26 +10,29 @@ import sys
 import tempfile
 import time
 import urllib.request
-import wave
 from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 from jiwer import wer
-from playwright.async_api import Page
 from rich.console import Console
 
 from bench.browser.chromium import chromium_path
 from bench.load.clips import CLIP_RATE, Clip, two_cities
 from bench.load.processes import LoadError
-from bench.measure.intervals import exact
+from bench.measure.events import SentAudio, TrackLog
+from bench.measure.intervals import Figure, exact, percentile_of
+from bench.measure.metrics import Samples, measure, pooled
 from bench.measure.normalise import normalise
+from bench.protocols.native import seen_of
 from bench.report.console import show
 from bench.report.results import FOLDER, Result, Run, keep
 from bench.servers.own_server import OwnServer, own_server
 from bench.sfu import host
 from bench.sfu import janus as sfu
-from bench.sfu.browser import in_a_browser
+from bench.sfu.browser import Browsing, in_a_browser
 from bench.sfu.participant import speaking
 from captions.client import watch
 from captions.stream.captions import Segment
@@ -38,6 +41,7 @@ __all__ = ["add_to", "missing", "parts"]
 
 _PEOPLE = ("Ada", "Bob", "Cleo")
 _ROOM = "standup"
+_SILENCE_S = 1.5
 _LAST_WORDS_S = 6.0
 
 
@@ -47,7 +51,8 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         description="Three people talk at once in a room of Janus, two without a browser (aiortc) and one in Chromium "
         "whose microphone is a file. Janus forwards each as RTP; their captions are shown as they come. All of it is "
         "on a host of its own, a network namespace that leads nowhere. Reports the word error rate of each, against "
-        "what they said, by the name that their captions stand under.",
+        "what they said, by the name that their captions stand under; and how long after a word was said it stood on "
+        "the overlay in the same Chromium.",
     )
     parser.add_argument("--seconds", type=float, default=20.0, help="of speech of each, at most (default: 20)")
     parser.add_argument("--screenshot", type=Path, metavar="FILE", help="of the overlay while they talk")
@@ -89,17 +94,19 @@ def parts(clip: Clip, count: int) -> list[Clip]:
 
 
 def _talk(seconds: float, screenshot: Path | None, results: Path) -> int:
-    said = [part.cut(0.0, min(seconds, part.duration_s)) for part in parts(two_cities(), len(_PEOPLE))]
+    said = [_after_silence(part.cut(0.0, min(seconds, part.duration_s))) for part in parts(two_cities(), len(_PEOPLE))]
     with own_server(settings={"rtp": {"listen": "127.0.0.1:0"}}) as server:
-        finals = asyncio.run(_meet(server, said, screenshot))
+        talk = asyncio.run(_meet(server, said, screenshot))
         cpu_s = server.cpu_s()
     meeting = Run("three people in a room of Janus", {"server_cpu": exact(cpu_s, "s")})
+    finals = [segment for segment in talk.shown if segment.final and segment.words]
     for name, part in zip(_PEOPLE, said, strict=True):
         mine = " ".join(segment.text for segment in finals if segment.participant.name == name)
         wrong = wer(" ".join(normalise(part.truth.text)), " ".join(normalise(mine)) or "-")
         meeting.figures[f"wer_{name.lower()}"] = exact(wrong * 100, "%", len(part.truth.words))
     nobodys = [segment for segment in finals if segment.participant.name not in _PEOPLE]
     meeting.figures["under_no_name"] = exact(len(nobodys), "segments")
+    meeting.figures.update(_to_pixels(talk, said))
     show(meeting)
     path = keep(
         Result("sfu", "An SFU's room", {"people": ", ".join(_PEOPLE), "seconds": str(seconds)}, [meeting]), results
@@ -108,40 +115,82 @@ def _talk(seconds: float, screenshot: Path | None, results: Path) -> int:
     return 0
 
 
-async def _meet(server: OwnServer, said: list[Clip], screenshot: Path | None) -> list[Segment]:
-    """Everything that was said in final segments, in the order in which it came."""
-    finals: list[Segment] = []
+@dataclass
+class _Talk:
+    """Every revision that was shown, in order; by name when the audio was said; when a revision was on the screen."""
+
+    shown: list[Segment] = field(default_factory=list)
+    said: dict[str, SentAudio] = field(default_factory=dict)
+    painted: dict[tuple[str, int], float] = field(default_factory=dict)
+
+
+def _after_silence(part: Clip) -> Clip:
+    """Nobody speaks before the room hears them."""
+    pcm = np.concatenate([np.zeros(round(_SILENCE_S * CLIP_RATE), np.float32), part.pcm])
+    return Clip(part.name, pcm, part.truth.shifted(_SILENCE_S))
+
+
+def _to_pixels(talk: _Talk, said: list[Clip]) -> dict[str, Figure]:
+    """From when a word had been said until it stood on the page; nothing without a browser."""
+    everybody: dict[str, Samples] = {}
+    for name, part in zip(_PEOPLE, said, strict=True):
+        log = TrackLog(name, talk.said.get(name, SentAudio()))
+        for segment in talk.shown:
+            at = talk.painted.get((segment.id, segment.revision))
+            if at is not None and segment.participant.name == name:
+                log.add(seen_of(segment, at))
+        if log.seen:
+            everybody[name] = measure(log, part.truth)
+    words = pooled(everybody.values())
+    samples = {
+        "capture_to_pixels": words.shown_latency,
+        "capture_to_pixels_for_good": words.word_latency,
+        "microphone_to_pixels": everybody[_PEOPLE[-1]].shown_latency if _PEOPLE[-1] in everybody else [],
+    }
+    found = {
+        f"{name}_p{percent}": percentile_of(values, percent, "ms")
+        for name, values in samples.items()
+        for percent in (50, 95)
+    }
+    return {name: figure for name, figure in found.items() if figure is not None}
+
+
+async def _meet(server: OwnServer, said: list[Clip], screenshot: Path | None) -> _Talk:
+    talk = _Talk()
     async with AsyncExitStack() as stack:
         there = await stack.enter_async_context(sfu.janus(host.ADDRESS))
-        showing = asyncio.create_task(_show(server.url, finals))
+        showing = asyncio.create_task(_show(server.url, talk.shown))
         publishers = [await there.publisher() for _ in _PEOPLE]
-        page: Page | None = None
+        browsing: Browsing | None = None
         for name, publisher, part in zip(_PEOPLE, publishers, said, strict=True):
             if name == _PEOPLE[-1] and chromium_path() is not None:
-                folder = stack.enter_context(tempfile.TemporaryDirectory())
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
                 overlay = f"{server.url.replace('ws://', 'http://', 1)}/overlay?room={_ROOM}"
-                recording = _recorded(part, Path(folder) / "microphone.wav")
-                page = await stack.enter_async_context(in_a_browser(publisher, name, recording, overlay))
+                browsing = await stack.enter_async_context(in_a_browser(publisher, name, part.pcm, folder, overlay))
             else:
-                await stack.enter_async_context(speaking(publisher, name, part.pcm))
+                talk.said[name] = await stack.enter_async_context(speaking(publisher, name, part.pcm))
             port, ssrc = _announce(server.url, name)
             await publisher.forward("127.0.0.1", port, ssrc)
         await asyncio.sleep(max(part.duration_s for part in said) / 2)
-        if page is not None and screenshot is not None:
-            await page.screenshot(path=screenshot)
+        if browsing is not None and screenshot is not None:
+            await browsing.reader.screenshot(path=screenshot)
         await asyncio.sleep(max(part.duration_s for part in said) / 2 + _LAST_WORDS_S)
         showing.cancel()
-    return finals
+        if browsing is not None:
+            talk.said[_PEOPLE[-1]], talk.painted = await browsing.said(), await browsing.painted()
+    return talk
 
 
-async def _show(url: str, finals: list[Segment]) -> None:
-    """Print each final segment under its name, as it comes."""
+async def _show(url: str, shown: list[Segment]) -> None:
+    """Keep each revision, and print those that are final under their names, as they come."""
     console = Console()
     began_at = time.monotonic()
     async with watch(url, _ROOM) as segments:
         async for segment in segments:
-            if isinstance(segment, Segment) and segment.final and segment.words:
-                finals.append(segment)
+            if not isinstance(segment, Segment):
+                continue
+            shown.append(segment)
+            if segment.final and segment.words:
                 now_s = time.monotonic() - began_at
                 console.print(f"[dim]{now_s:5.1f} s[/]  [bold]{segment.participant.name:5}[/] {segment.text}")
 
@@ -155,12 +204,3 @@ def _announce(url: str, name: str) -> tuple[int, int]:
     with urllib.request.urlopen(asked, timeout=10) as answer:
         expected = json.loads(answer.read())
     return expected["port"], expected["ssrc"]
-
-
-def _recorded(part: Clip, path: Path) -> Path:
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(CLIP_RATE)
-        file.writeframes((part.pcm * 32_767).astype("<i2").tobytes())
-    return path

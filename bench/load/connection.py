@@ -21,6 +21,7 @@ from websockets.typing import Subprotocol
 
 from bench.measure.events import Observation, Trouble
 from bench.protocols import Dialect, Payload
+from bench.protocols.gladia import GladiaDialect
 from bench.protocols.in_rooms import RoomDialect, RtpDialect
 
 __all__ = ["Connection", "ConnectionRefused", "open_connection"]
@@ -69,7 +70,7 @@ class _RtpConnection(Connection):
 
     async def announce(self) -> None:
         for track in self._rtp.tracks:
-            answer = await asyncio.to_thread(_ask, self._rtp, "POST", "", self._rtp.request(track))
+            answer = await asyncio.to_thread(_ask, self._rtp.url, self._rtp.headers, "POST", self._rtp.request(track))
             self._rtp.expected(track, answer)
             self._udp.connect((answer["address"], answer["port"]))
 
@@ -78,7 +79,7 @@ class _RtpConnection(Connection):
             with suppress(ConnectionRefusedError):
                 self._udp.send(payload)
         else:
-            await asyncio.to_thread(_ask, self._rtp, "DELETE", f"/{payload}", b"")
+            await asyncio.to_thread(_ask, f"{self._rtp.url}/{payload}", self._rtp.headers, "DELETE")
 
     def close(self) -> None:
         self._udp.close()
@@ -103,6 +104,8 @@ async def open_connection(dialect: Dialect) -> AsyncIterator[Connection]:
             await by_udp.announce()
             yield by_udp
             return
+        if isinstance(dialect, GladiaDialect):
+            dialect.expected(await asyncio.to_thread(_ask, dialect.asks, dialect.headers, "POST", dialect.request()))
         socket = await _open(dialect.url, dialect)
         stack.push_async_callback(socket.close)
         for payload in dialect.opening():
@@ -127,12 +130,12 @@ async def _open(url: str, dialect: Dialect) -> ClientConnection:
         raise ConnectionRefused(f"{url}: {error}") from None
 
 
-def _ask(dialect: RtpDialect, method: str, path: str, body: bytes) -> Mapping[str, Any]:
-    asked = urllib.request.Request(dialect.url + path, body or None, dict(dialect.headers), method=method)
+def _ask(url: str, headers: Mapping[str, str], method: str, body: bytes | None = None) -> Mapping[str, Any]:
+    asked = urllib.request.Request(url, body, dict(headers), method=method)
     try:
         with urllib.request.urlopen(asked, timeout=30) as answer:
             said = answer.read()
     except (OSError, urllib.error.HTTPError) as error:
-        raise ConnectionRefused(f"{dialect.url}: {error}") from None
+        raise ConnectionRefused(f"{url}: {error}") from None
     found: Mapping[str, Any] = json.loads(said) if method == "POST" else {}
     return found

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias, get_args
 from bench.load.clips import AudioFormat
 from bench.protocols.deepgram import DeepgramDialect
 from bench.protocols.dialect import Dialect, DuePacket, Payload
+from bench.protocols.gladia import GladiaDialect
 from bench.protocols.in_rooms import EgressDialect, RtpDialect
 from bench.protocols.jitsi import JitsiDialect
 from bench.protocols.kyutai import KyutaiDialect
@@ -19,7 +20,7 @@ from bench.protocols.whisperlivekit import WhisperLiveKitDialect
 __all__ = ["PROTOCOLS", "Dialect", "DuePacket", "Payload", "ProtocolName", "dialect_for"]
 
 ProtocolName: TypeAlias = Literal[
-    "native", "kyutai", "whisperlivekit", "vosk", "deepgram", "openai", "jitsi", "egress", "rtp"
+    "native", "kyutai", "whisperlivekit", "vosk", "deepgram", "openai", "gladia", "jitsi", "egress", "rtp"
 ]
 PROTOCOLS: tuple[ProtocolName, ...] = get_args(ProtocolName)
 
@@ -47,6 +48,8 @@ def dialect_for(
             return DeepgramDialect(url, key, tracks, language)
         case "openai":
             return OpenAIDialect(url, key, tracks, language)
+        case "gladia":
+            return GladiaDialect(url, key, tracks, language)
         case "jitsi":
             return JitsiDialect(url, key, tracks, language)
         case "egress":

@@ -13,6 +13,7 @@ import av
 import numpy as np
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
 
+from bench.measure.events import SentAudio
 from bench.sfu.host import ADDRESS
 from bench.sfu.janus import Publisher
 from captions.types import Pcm
@@ -25,7 +26,7 @@ _CONNECTED_WITHIN_S = 20.0
 
 
 class _Voice(MediaStreamTrack):
-    """Speech, then silence for good."""
+    """Speech, then silence for good. `said`: when each part of it was handed on, in seconds since 1970."""
 
     kind = "audio"
 
@@ -34,6 +35,7 @@ class _Voice(MediaStreamTrack):
         self._samples = (pcm * 32_767).astype("<i2")
         self._at = 0
         self._began_at: float | None = None
+        self.said = SentAudio()
 
     async def recv(self) -> av.AudioFrame:
         now = time.monotonic()
@@ -44,15 +46,20 @@ class _Voice(MediaStreamTrack):
         frame = av.AudioFrame.from_ndarray(block.reshape(1, -1), format="s16", layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = _RATE, self._at, Fraction(1, _RATE)
         self._at += _PACKET_SAMPLES
+        self.said.add(self._at / _RATE, time.time())
         return frame
 
 
 @asynccontextmanager
-async def speaking(publisher: Publisher, name: str, pcm: Pcm) -> AsyncIterator[None]:
-    """In the room, under a name, from the beginning of the block to its end. `pcm`: mono at 48 kHz."""
+async def speaking(publisher: Publisher, name: str, pcm: Pcm) -> AsyncIterator[SentAudio]:
+    """In the room, under a name, from the beginning of the block to its end. `pcm`: mono at 48 kHz.
+
+    Yields when each part of it was said, which is filled in as time goes: seconds since 1970.
+    """
     aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: [ADDRESS]  # noqa: ARG005
     connection = RTCPeerConnection()
-    connection.addTrack(_Voice(pcm))
+    voice = _Voice(pcm)
+    connection.addTrack(voice)
     connected = asyncio.Event()
 
     @connection.on("connectionstatechange")
@@ -66,6 +73,6 @@ async def speaking(publisher: Publisher, name: str, pcm: Pcm) -> AsyncIterator[N
         answer = await publisher.publish(connection.localDescription.sdp)
         await connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
         await asyncio.wait_for(connected.wait(), _CONNECTED_WITHIN_S)
-        yield
+        yield voice.said
     finally:
         await connection.close()

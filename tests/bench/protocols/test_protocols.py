@@ -11,6 +11,7 @@ from bench.measure.events import Done, Seen, SeenWord, SpeechTurn, Trouble
 from bench.protocols import PROTOCOLS, DuePacket, dialect_for
 from bench.protocols.deepgram import DeepgramDialect
 from bench.protocols.dialect import with_route
+from bench.protocols.gladia import GladiaDialect
 from bench.protocols.in_rooms import RtpDialect
 from bench.protocols.jitsi import JitsiDialect
 from bench.protocols.kyutai import KyutaiDialect
@@ -196,6 +197,30 @@ def test_openais_deltas_are_committed_and_its_last_turn_is_the_end() -> None:
     ]
     dialect.finishing("t")
     assert Done("t", 4.0) in dialect.receive(msgspec.json.encode(said[-1]), 4.0)
+
+
+def test_gladias_partial_transcripts_are_tentative_and_its_address_is_what_the_server_answers() -> None:
+    dialect = GladiaDialect("ws://h:1", "secret", ["t"], "en")
+    assert (dialect.asks, dialect.headers) == ("http://h:1/v2/live", {"X-Gladia-Key": "secret"})
+    assert msgspec.json.decode(dialect.request())["sample_rate"] == 16_000
+    dialect.expected({"id": "1", "url": "ws://h:1/v2/live?id=1"})
+    assert dialect.url == "ws://h:1/v2/live?id=1"
+    assert dialect.audio([DuePacket("t", 0, b"\x00\x01")]) == ['{"type":"audio_chunk","data":{"chunk":"AAE="}}']
+    words = [{"word": "one", "start": 0.1, "end": 0.3, "confidence": 1.0}]
+    said = [
+        {"type": "speech_start", "data": {"time": 0.1}},
+        {"type": "transcript", "data": {"id": "7", "is_final": False, "utterance": {"text": "one to", "words": words}}},
+        {"type": "transcript", "data": {"id": "7", "is_final": True, "utterance": {"text": "one", "words": words}}},
+        {"type": "post_final_transcript", "data": {}},
+    ]
+    seen = [one for message in said for one in dialect.receive(msgspec.json.encode(message), 2.0)]
+    assert dialect.finishing("t") == ['{"type":"stop_recording"}']
+    assert seen == [
+        SpeechTurn("t", 2.0, True, 0.1),
+        Seen("t", 2.0, "7", (), ("one", "to"), False),
+        Seen("t", 2.0, "7", (SeenWord("one", 0.1, 0.3),), (), True),
+        Done("t", 2.0),
+    ]
 
 
 def test_jitsis_stable_texts_are_committed_and_what_follows_them_is_not() -> None:

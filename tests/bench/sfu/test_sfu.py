@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.browser.chromium import chromium_path
 from bench.commands.sfu import missing, parts
 from bench.load.clips import two_cities
 from bench.report.results import latest, read
@@ -31,3 +32,5 @@ def test_what_janus_forwards_of_three_people_is_captioned_under_their_names(tmp_
     assert run.figures["under_no_name"].value == 0
     for name in ("ada", "bob", "cleo"):
         assert run.figures[f"wer_{name}"].value < 40, f"what {name} said stands under {name}'s name: {done.stdout}"
+    if chromium_path() is not None:
+        assert run.figures["microphone_to_pixels_p50"].value > 0, "no word is on the page before it was said"
