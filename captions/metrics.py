@@ -73,6 +73,12 @@ class Metrics:
         self.readers_dropped = Counter(
             "captions_readers_dropped", "Connections closed because they read too slowly", ["route"], registry=r
         )
+        self.revisions_skipped = Counter(
+            "captions_revisions_skipped",
+            "Revisions for which readers got a newer one, by who was behind: this node, for all of a room, or a reader",
+            ["behind"],
+            registry=r,
+        )
         self.bus_up = Gauge("captions_bus_up", "What is said at the other nodes comes here: 1, else 0", registry=r)
         self.bus_waiting_bytes = Gauge(
             "captions_bus_waiting_bytes", "What the other nodes have not been told yet", registry=r

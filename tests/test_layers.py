@@ -13,7 +13,13 @@ PACKAGE = Path(__file__).parents[1] / "captions"
 MODULES = {str(path.relative_to(PACKAGE)): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 IMPORTERS = {
-    "websockets": {"server/server.py", "server/connection.py", "server/connections.py", "client/link.py"},
+    "websockets": {
+        "server/server.py",
+        "server/connection.py",
+        "server/connections.py",
+        "server/shared_frame.py",
+        "client/link.py",
+    },
     "onnxruntime": {"vad/silero.py", "models/moonshine/reader.py", "models/kyutai/onnx_backend/program.py"},
     "onnx": {"vad/silero_graph.py", "models/kyutai/onnx_backend/graph.py"},
     "opuslib_next": {"stream/opus.py"},

@@ -116,7 +116,7 @@ async def _gateway(redis: RedisServer) -> AsyncIterator[tuple[asyncio.subprocess
 
 
 async def _slow_reader(redis: RedisServer, url: str, seconds: float) -> float:
-    """Somebody who reads nothing of a room of long captions; how long the gateway waits for them."""
+    """Somebody who reads nothing of a room of long final captions; how long the gateway waits for them."""
     node = node_over(redis.url, "slow")
     await node.start()
     began_at = time.monotonic()
@@ -131,7 +131,9 @@ async def _slow_reader(redis: RedisServer, url: str, seconds: float) -> float:
 async def _fill(node: SharedRooms, url: str, began_at: float, seconds: float) -> float:
     number = 0
     while time.monotonic() - began_at < seconds:
-        node.publish(msgspec.structs.replace(revision_of(number, 1), room="slow", text=_SLOW_TEXT), 0.0)
+        said = revision_of(number, 1)
+        long = msgspec.structs.replace(said, room="slow", id=f"{number:08x}", final=True, text=_SLOW_TEXT)
+        node.publish(long, 0.0)
         number += 1
         await asyncio.sleep(_SLOW_EVERY_S)
         if number % _LOOK_EVERY == 0 and await asyncio.to_thread(_dropped, url):

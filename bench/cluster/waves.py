@@ -42,8 +42,8 @@ class _Reader:
     def __init__(self) -> None:
         self.received = 0
 
-    def send(self, payload: str) -> None:
-        del payload
+    def send(self, payload: str, of: str | None = None) -> None:
+        del payload, of
         self.received += 1
 
 

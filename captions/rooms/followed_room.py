@@ -33,6 +33,6 @@ class FollowedRoom(Room):
     def show(self, kept: Kept) -> None:
         """To all who watch, and to those whose history is being read once it is there."""
         if self.watchers:
-            self.tell(positioned(kept.payload, self.position))
+            self.tell(positioned(kept.payload, self.position), kept.id)
         for collected in self.returning.values():
             collected.append(kept)

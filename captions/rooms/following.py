@@ -13,7 +13,7 @@ from captions.rooms.rooms import RoomsAway
 __all__ = ["Following"]
 
 _SLICE = 50
-"""Entries taken from the streams before others get their turn on the event loop."""
+"""About so many entries are taken from the streams before others get their turn on the event loop."""
 _PACE_S = 0.002
 _PACE_A_ROOM_S = 10e-6
 """Between the beginnings of two reads: what comes meanwhile comes together. To ask for a room costs the node 3 us and
@@ -21,9 +21,11 @@ Redis 1 us, whether there is news or not."""
 
 
 class Following:
-    """`take` gets every entry of a followed room, in order; `missed`: some of a room's entries are kept no longer."""
+    """`take` gets every entry of a followed room, in order and as many as have come; `missed`: some of a room's entries
+    are kept no longer.
+    """
 
-    def __init__(self, bus: Bus, take: Callable[[str, StreamEntry], None], missed: Callable[[str], None]) -> None:
+    def __init__(self, bus: Bus, take: Callable[[str, list[StreamEntry]], None], missed: Callable[[str], None]) -> None:
         self._bus = bus
         self._take = take
         self._missed = missed
@@ -60,14 +62,13 @@ class Following:
             was_away = False
             taken = 0
             for name, entries in news:
-                for entry in entries:
-                    if name not in positions:
-                        break
-                    positions[name] = entry[0]
-                    self._take(name, entry)
-                    taken += 1
-                    if taken % _SLICE == 0:
-                        await asyncio.sleep(0)
+                if name in positions:
+                    positions[name] = entries[-1][0]
+                    self._take(name, entries)
+                    taken += len(entries)
+                if taken >= _SLICE:
+                    taken = 0
+                    await asyncio.sleep(0)
             pace_s = max(_PACE_S, len(positions) * _PACE_A_ROOM_S)
             await asyncio.sleep(max(0.0, began_at + pace_s - loop.time()))
         self._reading.discard(shard)

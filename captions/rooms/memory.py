@@ -64,7 +64,7 @@ class MemoryRooms:
         room.position = Position(self._began_ms, self._published)
         room.add(Kept.of(caption, payload, room.position))
         if room.watchers:
-            room.tell(positioned(payload, room.position))
+            room.tell(positioned(payload, room.position), caption.id)
         return payload
 
     def watch(self, name: str, watcher: Watcher, now: float, since: Position | None = None) -> None:

@@ -123,10 +123,10 @@ class Room:
     def census(self, name: str, now: float) -> RoomCensus:
         return RoomCensus(name, len(self.watchers), len(self.live), round(now - self.touched_at, 1))
 
-    def tell(self, payload: str) -> None:
-        """To everybody who watches."""
+    def tell(self, payload: str, of: str | None = None) -> None:
+        """To everybody who watches; `of` as a `Watcher` has it."""
         for watcher in tuple(self.watchers):
-            watcher.send(payload)
+            watcher.send(payload, of)
 
     def _put(self, kept: Kept) -> bool:
         known = self.final.get(kept.id) or self.live.get(kept.id)

@@ -36,9 +36,12 @@ class RoomCensus:
 
 
 class Watcher(Protocol):
-    """Where a room's captions go; `send` never waits."""
+    """Where a room's captions go; `send` never waits.
 
-    def send(self, payload: str) -> None: ...
+    `of`: the caption of which the payload is a revision, which may be given in place of those before it that wait yet.
+    """
+
+    def send(self, payload: str, of: str | None = None) -> None: ...
 
 
 class Rooms(Protocol):

@@ -64,6 +64,7 @@ class SharedRooms:
         self._node = node
         self._node_bytes = node.encode()
         self._metrics = metrics
+        self._skipped = metrics.revisions_skipped.labels(behind="node")
         self._rooms: dict[str, FollowedRoom] = {}
         self._telling = Telling(bus, node, metrics, kept_bytes)
         self._following = Following(bus, self._take, self._missed)
@@ -224,19 +225,28 @@ class SharedRooms:
         if not room.spoken_in:
             self._rooms.pop(name, None)
 
-    def _take(self, name: str, entry: StreamEntry) -> None:
-        """One entry of a room's stream: news is shown, what is known by now is not."""
+    def _take(self, name: str, entries: list[StreamEntry]) -> None:
+        """What came in a room's stream: news is shown, what is known by now is not.
+
+        Of revisions of a segment that come together only the newest is shown: of a room that says ten a second, they do
+        only where this node is behind.
+        """
         room = self._rooms[name]
-        at, node, payload = entry
-        room.position = at
-        kept = read_kept(payload, at)
-        if kept is None:
-            if payload == MISSED.encode():
-                room.tell(MISSED)
-            return
-        if room.add(kept) and node != self._node_bytes:
-            self._metrics.bus_received.inc()
-            room.show(kept)
+        read = [(at, node, payload, read_kept(payload, at)) for at, node, payload in entries]
+        newest: dict[str, int] = {}
+        for _, _, _, kept in read:
+            if kept is not None:
+                newest[kept.id] = max(kept.revision, newest.get(kept.id, 0))
+        for at, node, payload, kept in read:
+            room.position = at
+            if kept is None:
+                if payload == MISSED.encode():
+                    room.tell(MISSED)
+            elif not kept.final and kept.revision < newest[kept.id]:
+                self._skipped.inc(node != self._node_bytes)
+            elif room.add(kept) and node != self._node_bytes:
+                self._metrics.bus_received.inc()
+                room.show(kept)
 
     def _missed(self, name: str) -> None:
         self._rooms[name].tell(MISSED)

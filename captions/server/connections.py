@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
@@ -20,6 +21,7 @@ from captions.rooms.rooms import RoomFull
 from captions.server.connection import Connection, path_of, query_of
 from captions.server.outbox import Outbox
 from captions.server.routes import PublishingSession, match
+from captions.server.shared_frame import write_at_once
 
 __all__ = ["Connections"]
 
@@ -84,6 +86,8 @@ class Connections:
             self._limits.outbox_bytes,
             self._service.waiting,
             lambda: self._too_slow(connection, kind),
+            partial(write_at_once, connection),
+            metrics.revisions_skipped.labels(behind="reader").inc,
         )
         self._outboxes.add(outbox)
         self._open.add(connection)

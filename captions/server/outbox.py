@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from itertools import count
 
 from captions.doors.shared_bytes import SharedBytes
 
 __all__ = ["Outbox"]
 
 
+def _never(_payload: str) -> bool:
+    return False
+
+
 class Outbox:
     """`send` from the event loop; `run` writes until `close`, then what is left, and returns.
 
+    `write_at_once` is offered each text before which nothing waits, and says whether it took it; the rest waits.
+    `skipped` is called for each revision that is not written because a newer one came while it waited.
     Whoever is more than `limit` messages or `limit_bytes` behind is too slow, as is whoever is furthest behind when all
     have more waiting than they may `share`: `overflow` is called once, and nothing more is kept. A `Keeper`.
     `farewell`: the close code and the reason of whoever hung up.
@@ -26,14 +33,19 @@ class Outbox:
         limit_bytes: int,
         share: SharedBytes,
         overflow: Callable[[], None],
+        write_at_once: Callable[[str], bool] = _never,
+        skipped: Callable[[], None] = lambda: None,
     ) -> None:
         self._write = write
+        self._write_at_once = write_at_once
         self._limit = limit
         self._limit_bytes = limit_bytes
         self._share = share
         self._waiting_bytes = 0
         self._overflow = overflow
-        self._messages: deque[bytes | str] = deque()
+        self._skipped = skipped
+        self._messages: OrderedDict[str | int, bytes | str] = OrderedDict()
+        self._numbers = count()
         self._filled = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
@@ -44,16 +56,19 @@ class Outbox:
     def kept_bytes(self) -> int:
         return self._waiting_bytes
 
-    def send(self, payload: bytes | str) -> None:
-        if self._closed:
+    def send(self, payload: bytes | str, of: str | None = None) -> None:
+        """`of`: the caption of which this is the newest revision. One that still waits is not written any more."""
+        if self._closed or (self._empty.is_set() and isinstance(payload, str) and self._write_at_once(payload)):
             return
-        if len(self._messages) >= self._limit or self._waiting_bytes + len(payload) > self._limit_bytes:
+        key = next(self._numbers) if of is None else of
+        waiting_bytes = self._waiting_bytes + len(payload) - self._skip(key)
+        if len(self._messages) >= self._limit or waiting_bytes > self._limit_bytes:
             self.shed()
             return
-        self._messages.append(payload)
+        self._messages[key] = payload
         self._filled.set()
         self._empty.clear()
-        self._waits(self._waiting_bytes + len(payload))
+        self._waits(waiting_bytes)
 
     def shed(self) -> None:
         """Give this reader up."""
@@ -85,7 +100,7 @@ class Outbox:
     async def run(self) -> None:
         while True:
             while self._messages:
-                payload = self._messages.popleft()
+                _, payload = self._messages.popitem(last=False)
                 self._waits(self._waiting_bytes - len(payload))
                 await self._write(payload)
             self._empty.set()
@@ -93,6 +108,14 @@ class Outbox:
                 return
             self._filled.clear()
             await self._filled.wait()
+
+    def _skip(self, key: str | int) -> int:
+        """Take back what waits under a key; its length."""
+        older = self._messages.pop(key, None)
+        if older is None:
+            return 0
+        self._skipped()
+        return len(older)
 
     def _waits(self, waiting_bytes: int) -> None:
         self._waiting_bytes = waiting_bytes

@@ -70,7 +70,7 @@ class Wall:
 
     seen: list[str] = field(default_factory=list)
 
-    def send(self, payload: str) -> None:
+    def send(self, payload: str, of: str | None = None) -> None:
         self.seen.append(payload)
 
 

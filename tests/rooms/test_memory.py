@@ -21,7 +21,7 @@ class Screen:
     def __init__(self) -> None:
         self.payloads: list[str] = []
 
-    def send(self, payload: str) -> None:
+    def send(self, payload: str, of: str | None = None) -> None:
         self.payloads.append(payload)
 
     @property
@@ -171,7 +171,7 @@ def test_a_watcher_may_leave_while_it_is_sent_to() -> None:
     daily = rooms()
 
     class Fickle(Screen):
-        def send(self, payload: str) -> None:
+        def send(self, payload: str, of: str | None = None) -> None:
             daily.leave("daily", self)
 
     fickle, faithful = Fickle(), Screen()

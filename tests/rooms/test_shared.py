@@ -15,6 +15,7 @@ import redis
 from captions.config import RoomsConfig
 from captions.metrics import Metrics
 from captions.rooms.bus import Bus
+from captions.rooms.outgoing import Entry
 from captions.rooms.position import Position
 from captions.rooms.rooms import RoomFull, RoomsAway
 from captions.rooms.shared import SharedRooms
@@ -35,7 +36,7 @@ class Screen:
         self.segments: list[Segment] = []
         self.position = Position(0, 0)
 
-    def send(self, payload: str) -> None:
+    def send(self, payload: str, of: str | None = None) -> None:
         """What is told besides is a gap, as ("missed", 0)."""
         message = json.loads(payload)
         self.shown.append((message["id"], message["revision"]) if message["type"] == "segment" else MISSED)
@@ -115,6 +116,7 @@ async def test_what_is_said_at_one_node_is_watched_at_another(clean: RedisServer
         await there.shows(("0", 0))
         for revision in (segment("s", 0), segment("s", 1), segment("s", 2, final=True)):
             a.publish(revision, 0.0)
+            await until(lambda: there.shown[-1] == here.shown[-1])
         await there.shows(("0", 0), ("s", 0), ("s", 1), ("s", 2))
         await here.shows(("0", 0), ("s", 0), ("s", 1), ("s", 2))
         b.publish(segment("t", 0, final=True), 0.0)
@@ -150,6 +152,27 @@ async def test_between_history_and_what_comes_next_is_no_hole_and_no_repetition(
         for screen in screens:
             await until(lambda screen=screen: len(screen.shown) >= 800)  # type: ignore[misc]
             assert sorted(screen.shown) == everything
+
+
+async def test_a_node_that_is_behind_shows_the_newest_of_each_segment_and_every_last_word(clean: RedisServer) -> None:
+    metrics = Metrics()
+    bus = Bus(clean.url, 600.0, 12_000, 16 << 20)
+    async with node(clean.url, "b", metrics=metrics) as there:
+        screen = watching(there)
+        await there.shown("daily", screen)
+        said = [
+            *(segment("a", revision) for revision in range(3)),
+            segment("b", 0),
+            segment("a", 3, final=True),
+            segment("b", 2),
+            segment("b", 1),
+            segment("c", 0),
+        ]
+        await bus.append("a", [Entry("daily", one.id, msgspec.json.encode(one).decode()) for one in said])
+        await screen.shows(("a", 3), ("b", 2), ("c", 0))
+        assert screen.position == (await bus.before("daily", None, 1))[0][0]
+    await bus.close()
+    assert metrics.registry.get_sample_value("captions_revisions_skipped_total", {"behind": "node"}) == 5
 
 
 async def test_who_comes_back_to_another_node_gets_the_rest(clean: RedisServer) -> None:

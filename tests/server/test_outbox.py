@@ -161,3 +161,39 @@ async def test_nobody_waits_for_what_is_forgotten() -> None:
     await asyncio.sleep(0)
     box.forget()
     await waiting
+
+
+async def test_a_newer_revision_takes_the_place_of_one_that_waits_behind_what_was_sent_meanwhile() -> None:
+    wire, share = Wire(), SharedBytes(1_000)
+    box = Outbox(wire.write, 3, 9, share, wire.overflow)
+    for payload, of in (("a1", "a"), ("b1", "b"), ("note", None), ("a22", "a"), ("a", "a")):
+        box.send(payload, of)
+        assert share.total <= 9
+    assert wire.overflowed == 0
+    wire.flows.set()
+    box.close()
+    await box.run()
+    assert (wire.taken, share.total) == (["b1", "note", "a"], 0)
+
+
+async def test_texts_are_written_at_once_until_one_has_to_wait() -> None:
+    wire, at_once, takes = Wire(), list[str](), [True, True, False]
+
+    def write_at_once(payload: str) -> bool:
+        if taken := takes.pop(0):
+            at_once.append(payload)
+        return taken
+
+    box = Outbox(wire.write, 10, 1_000, SharedBytes(1_000), wire.overflow, write_at_once)
+    for payload in ("a", "b", "c", "d", "e"):
+        box.send(payload)
+    box.send(b"bytes")
+    wire.flows.set()
+    running = asyncio.create_task(box.run())
+    await box.written()
+    assert (at_once, wire.taken) == (["a", "b"], ["c", "d", "e", b"bytes"])
+    takes.append(True)
+    box.send("f")
+    box.close()
+    await running
+    assert (at_once, wire.taken[4:]) == (["a", "b", "f"], [])

@@ -196,15 +196,18 @@ async def test_a_slow_watcher_is_dropped_and_the_others_see_on() -> None:
     async with serving(limits={"outbox_messages": 5}) as served:
         async with connect(room(served, "slow"), proxy=None) as slow, connect(room(served), proxy=None) as other:
             await until(lambda: served.server.census().watchers == 2)
-            for number in range(7):
-                served.server.rooms.publish(
-                    Segment("slow", "t", Participant("p"), f"s{number}", 0, False, 0.0, 1.0, "x", [], Latency()), 0.0
-                )
+            numbers = iter(range(1_000_000))
+
+            def dropped_after_one_more() -> bool:
+                long = msgspec.structs.replace(caption(next(numbers)), room="slow", text="x" * 50_000)
+                served.server.rooms.publish(long, 0.0)
+                return served.server.census().watchers == 1
+
+            await until(dropped_after_one_more)
             with pytest.raises(ConnectionClosed):
                 await drained(slow)
             served.server.rooms.publish(caption(1), 0.0)
             assert (await seen(other)).id == "s1"
-            await until(lambda: served.server.census().watchers == 1)
             assert await served.metric("captions_readers_dropped_total", route="watch") == 1
         await served.nothing_held()
 
@@ -227,6 +230,40 @@ async def test_a_watcher_that_reads_nothing_at_all_is_dropped_in_the_end() -> No
         await served.nothing_held()
         writer.close()
         del reader
+
+
+async def test_a_watcher_that_is_behind_gets_the_newest_of_each_segment_and_every_last_word() -> None:
+    async with serving() as served, connect(room(served), proxy=None, max_queue=1) as behind:
+        await until(lambda: served.server.census().watchers == 1)
+        rooms, revisions = served.server.rooms, 0
+
+        def says(name: str, *, final: bool = False) -> None:
+            nonlocal revisions
+            revisions += 1
+            said = msgspec.structs.replace(caption(0), id=name, revision=revisions, final=final, text="x" * 50_000)
+            rooms.publish(said, 0.0)
+
+        while not await served.metric("captions_limit_used", limit="waiting_bytes"):
+            for _ in range(20):
+                says("first")
+        for number in range(20):
+            says("first", final=number == 19)
+            says("second")
+            says(f"third {number}", final=True)
+        came: list[tuple[str, int, bool]] = []
+        while not came or came[-1][0] != "third 19":
+            segment = await seen(behind)
+            came.append((segment.id, segment.revision, segment.final))
+        numbers = [revision for _, revision, _ in came]
+        assert numbers == sorted(numbers), "in the order in which they were said"
+        assert [name for name, _, final in came if final] == [
+            *(f"third {number}" for number in range(19)),
+            "first",
+            "third 19",
+        ]
+        assert sum(name == "second" for name, _, _ in came) == 1
+        skipped = await served.metric("captions_revisions_skipped_total", behind="reader")
+        assert len(came) + skipped == revisions
 
 
 async def test_a_full_room_takes_no_more_until_somebody_leaves() -> None:
