@@ -77,7 +77,7 @@ class _Listener:
         """Come back whenever the connection is lost."""
         while True:
             with suppress(ConnectError, ConnectionClosed):
-                async with Client(url) as client:
+                async with Client(url, reconnect_s=0.0) as client:
                     await client.start("daily", "talker", "opus", OPUS_CLOCK)
                     talking = asyncio.create_task(_talk(client))
                     try:

@@ -87,7 +87,7 @@ async def transcribe(url: str, path: Path, arguments: argparse.Namespace) -> Asy
     Raises:
         CommandError: the file or the server is at fault.
     """
-    async with Client(url, arguments.key) as client:
+    async with Client(url, arguments.key, reconnect_s=0.0) as client:  # better an error than a hole
         room = arguments.room or f"transcribe-{uuid4().hex}"
         await client.start(room, TRACK, "pcm_f32le", SAMPLE_RATE, live=False)
         sending = asyncio.create_task(_send(client, path, arguments.speed))

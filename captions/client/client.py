@@ -1,20 +1,23 @@
 """The client that people use: tracks in, captions out, whichever node of a cluster hears them.
 
-A node that is full or stops names another, and one that dies has named others before. The client begins its tracks
-again there, under their names and on their clocks, from audio it has kept, and tells what was lost of it.
+A node that is full or stops names another, and all have named others before. The client begins its tracks again there,
+or at the same server once that is there again, under their names and on their clocks, from audio it has kept, and tells
+what was lost of it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from functools import partial
 from math import inf
 from types import TracebackType
-from typing import Any
 
+from captions.client.address_book import AddressBook
 from captions.client.link import GATHER_S, ConnectError, Link
+from captions.client.mover import Mover
+from captions.client.place import Place
 from captions.client.sent_track import SentTrack, before, moved
 from captions.doors.native.messages import (
     Audio,
@@ -23,10 +26,12 @@ from captions.doors.native.messages import (
     Draining,
     Encoding,
     Error,
+    Flushed,
     FlushRequest,
     GapNotice,
     Mute,
     Participant,
+    Ping,
     Ready,
     Segment,
     ServerMessage,
@@ -40,69 +45,63 @@ from captions.doors.native.messages import (
 
 __all__ = ["Client"]
 
+_RECONNECT_S = 60.0
 _KEEP_S = 10.0
 """Audio kept of each track: a node is known to be gone within a second or two, and its model is behind by three."""
-_MOST_MOVES = 5
-"""Of a track in a row, without a word in between: then there is nowhere to go."""
 _MOST_WAITING = 1_000
-
-
-@dataclass(slots=True)
-class _Place:
-    """Where a track is: on which link, and how far the node's clock is behind the client's there."""
-
-    track: SentTrack
-    link: Link
-    offset_s: float = 0.0
-    moves: int = 0
-    started: bool = False
-    stopped: bool = False
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+_ELSEWHERE = ("overloaded", "draining", "model_failed")
+"""Errors of a track that may be heard elsewhere, or later."""
 
 
 class Client:
     """Use as an async context manager; iterate over it for the server's messages.
 
     Messages that arrive while nobody iterates wait, bounded: keep reading. Audio is gathered, see `Link`. In a cluster
-    the tracks follow to other nodes by themselves, a limited number of times.
+    the tracks follow to other nodes by themselves. A server that is lost, or all of them, is waited for: meanwhile the
+    audio of live tracks is kept, as far as it is kept at all, and that of others waits.
     """
 
     def __init__(
-        self, url: str, key: str | None = None, encoding: Encoding = "msgpack", *, gather_s: float = GATHER_S
+        self,
+        url: str,
+        key: str | None = None,
+        encoding: Encoding = "msgpack",
+        *,
+        gather_s: float = GATHER_S,
+        reconnect_s: float = _RECONNECT_S,
     ) -> None:
-        """`url`: the server's, "ws://host:port", with or without the route."""
-        self._key = key
-        self._encoding: Encoding = encoding
-        self._gather_s = gather_s
-        self._home = Link(url, key, encoding, gather_s=gather_s)
-        self._links: dict[str, Link] = {}
-        self._places: dict[str, _Place] = {}
-        self._others: list[str] = []
+        """`url`: the server's, "ws://host:port", with or without the route.
+
+        `reconnect_s`: how long to wait for a server that was lost, or refuses what it had, until it is there again.
+        With 0 a client whose server knows of no other ends with it.
+        """
+        link_to = partial(Link, key=key, encoding=encoding, gather_s=gather_s)
+        self._home = link_to(url)
+        self._book = AddressBook(self._home, link_to, self._read)
+        self._places: dict[str, Place] = {}
         self._told: asyncio.Queue[ServerMessage | BaseException | None] = asyncio.Queue(_MOST_WAITING)
+        self._mover = Mover(self._book, self._places, self._told.put, reconnect_s)
         self._readers: dict[Link, asyncio.Task[None]] = {}
-        self._leaving: dict[Link, str] = {}
-        self._moving: set[asyncio.Task[None]] = set()
-        self._opening = asyncio.Lock()
-        self._left: dict[tuple[Link, str], tuple[float, float]] = {}
         self._greeted = False
         self._closing = False
 
     async def __aenter__(self) -> Client:
         await self._home.open()
-        self._read(self._home)
+        self._book.open(self._home)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._closing = True
-        tasks = [*self._readers.values(), *self._moving]
-        for link in tuple(self._readers):
+        await self._mover.stop()
+        readers = dict(self._readers)
+        for link in readers:
             with suppress(ConnectError):
                 await link.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for reader in readers.values():
+            reader.cancel()
+        await asyncio.gather(*readers.values(), return_exceptions=True)
 
     async def __aiter__(self) -> AsyncIterator[ServerMessage]:
         while True:
@@ -126,7 +125,7 @@ class Client:
             await asyncio.gather(reader, return_exceptions=True)
         self._forget_the_end()
         await self._home.resume()
-        self._read(self._home)
+        self._book.open(self._home)
 
     async def send(self, message: ClientMessage) -> None:
         """Any message of the protocol. Audio may be gathered first.
@@ -135,23 +134,25 @@ class Client:
             ConnectError: the server has gone, and there is no other.
         """
         place = self._places.get(message.track) if isinstance(message, _OF_A_TRACK) else None
-        if isinstance(message, Start):
-            place = self._places[message.track] = _Place(SentTrack(message, _KEEP_S), self._home)
-            if self._home in self._leaving or self._home not in self._readers:
-                place.link = next((link for link in self._readers if link not in self._leaving), self._home)
+        if place is None and isinstance(message, Start):
+            place = self._places[message.track] = Place(SentTrack(message, _KEEP_S), self._book.best or self._home)
         if place is None:
-            await self._home.send(message)
+            await self._send_apart(message)
             return
+        if place.away and isinstance(message, Audio) and not place.track.start.live:
+            await place.back.wait()
         async with place.lock:
-            if isinstance(message, Audio):
-                place.track.keep(message)
-            elif isinstance(message, Stop):
-                place.stopped = True
+            place.note(message)
             try:
-                await place.link.send(message)
+                if place.away and self._mover.gone is not None:
+                    raise self._mover.gone
+                if not place.away:
+                    await place.link.send(message)
             except ConnectError:
-                if not self._can_move(place):
+                if self._mover.gone is not None or not self._mover.may_move(place):
                     raise
+        if not place.away and not self._book.is_open(place.link):
+            self._mover.lost(place)
 
     async def start(
         self,
@@ -177,13 +178,18 @@ class Client:
 
     def _forget_the_end(self) -> None:
         """What was told that the connection has ended is no longer so."""
+        self._mover.gone = None
         told = [self._told.get_nowait() for _ in range(self._told.qsize())]
         for message in told:
             if message is not None and not isinstance(message, BaseException):
                 self._told.put_nowait(message)
 
-    def _can_move(self, place: _Place) -> bool:
-        return bool(self._others) and place.moves < _MOST_MOVES
+    async def _send_apart(self, message: ClientMessage) -> None:
+        """What is of no track that is known. A ping is of the moment: while there is no server it is passed over."""
+        link = self._book.best
+        if link is None and isinstance(message, Ping) and self._mover.gone is None:
+            return
+        await (link or self._home).send(message)
 
     # What comes back.
 
@@ -191,7 +197,7 @@ class Client:
         self._readers[link] = asyncio.create_task(self._read_on(link))
 
     async def _read_on(self, link: Link) -> None:
-        error: BaseException | None = None
+        error: ConnectError | None = None
         try:
             async for message in link:
                 shown = self._take(link, message)
@@ -200,142 +206,70 @@ class Client:
         except ConnectError as lost:
             error = lost
         self._readers.pop(link, None)
-        if self._closing:
-            return
-        left = [place for place in self._places.values() if place.link is link]
-        if left and all(self._can_move(place) for place in left):
-            for place in left:
-                self._begin(self._move(place, self._from(), lost=True))
-        elif left or not self._readers:
-            await self._told.put(error)
+        self._book.closed(link, broken=error is not None)
+        if not self._closing:
+            await self._mover.link_lost(link, error)
 
     def _take(self, link: Link, message: ServerMessage) -> ServerMessage | None:
         """What its user is shown of a message."""
-        if isinstance(message, Ready):
-            self._others = message.nodes or self._others
-            was_greeted, self._greeted = self._greeted, True
-            return None if was_greeted else message
-        if isinstance(message, Draining):
-            self._drain(link, message)
-            return None
+        match message:
+            case Ready(nodes=nodes):
+                self._book.name(nodes)
+                was_greeted, self._greeted = self._greeted, True
+                return None if was_greeted else message
+            case Draining():
+                self._mover.leave(link, message)
+                return None
+            case Error("not_resumable") if self._mover.not_resumed(link):
+                return None
+            case Error("unknown_track", track=None) if self._book.is_left(link):
+                return None  # it has ended its tracks, and packets were on their way
         place = self._places.get(getattr(message, "track", None) or "")
         if place is None:
             return message
         if isinstance(message, Segment | SpeechNotice | GapNotice):
-            if place.link is not link:
-                offset_s, left_at = self._left.get((link, message.track), (0.0, inf))
-                return before(moved(message, offset_s), left_at)
-            said = moved(message, place.offset_s) if place.offset_s else message
-            place.track.learn(said)
-            if isinstance(message, Segment):
-                place.moves = 0
-            if link in self._leaving and not place.track.speaking:
-                self._begin(self._move(place, self._from(self._leaving[link])))
-            return said
-        if place.link is not link and isinstance(message, Started | Stopped | Error):
-            return None
-        return self._take_state(place, message)
+            return self._take_news(place, link, message)
+        return self._take_state(place, message) if place.link is link else None
 
-    def _take_state(self, place: _Place, message: ServerMessage) -> ServerMessage | None:
+    def _take_news(self, place: Place, link: Link, message: Segment | SpeechNotice | GapNotice) -> ServerMessage | None:
+        if place.link is not link:
+            offset_s, left_at = self._mover.left(link, place.name) or (0.0, inf)
+            return before(moved(message, offset_s), left_at)
+        if isinstance(message, GapNotice) and message.reason == "disconnected" and place.away:
+            return None  # what was sent meanwhile has been kept
+        said = moved(message, place.offset_s) if place.offset_s else message
+        place.track.learn(said)
+        if isinstance(message, Segment):
+            place.lost = 0
+        self._mover.heard_of(place)
+        return said
+
+    def _take_state(self, place: Place, message: ServerMessage) -> ServerMessage | None:
         match message:
-            case Started(track):
-                was_started, place.started = place.started, True
-                return None if was_started else message
-            case Stopped() if not place.stopped and self._can_move(place):
-                self._begin(self._move(place, self._from(), lost=True))
+            case Started():
+                return message if place.answer() else None
+            case Flushed(id=flush_id):
+                place.flushed(flush_id)
+            case Stopped() if (place.away or not place.stopped) and self._mover.may_move(place):
+                self._mover.all_told(place)
                 return None
             case Stopped(track):
                 del self._places[track]
-            case Error(code="unknown_track") if not place.started:
+            case Error(code="unknown_track"):
+                if place.away and not place.answered:
+                    self._mover.ended(place)
+                elif place.away:
+                    pass  # it ends already: `Stopped` comes
+                elif place.answered and not place.stopped and self._mover.may_move(place):
+                    self._mover.unheard(place)
+                elif place.answered:
+                    return message
                 return None
-            case Error(code="overloaded" | "draining", node=str(node)) if place.moves < _MOST_MOVES:
-                self._begin(self._move(place, self._from(node)))
+            case Error(code=code) if code in _ELSEWHERE and self._mover.refused(place, message):
                 return None
+            case Error(track=str(track)) if not place.answered and not place.away:
+                del self._places[track]
         return message
-
-    # Moving.
-
-    def _from(self, *named: str) -> list[str]:
-        """Where a track may go, in this order: a node that is named may have died since."""
-        return [*named, *self._others, self._home.url]
-
-    def _drain(self, link: Link, draining: Draining) -> None:
-        """Tracks leave in their next pause, or shortly before the node's deadline."""
-        if draining.node is None:
-            return
-        self._leaving[link] = draining.node
-        for place in self._places.values():
-            if place.link is link and not place.track.speaking:
-                self._begin(self._move(place, self._from(draining.node)))
-        self._begin(self._leave_at_last(link, draining.node, draining.deadline_s))
-
-    async def _leave_at_last(self, link: Link, node: str, deadline_s: float) -> None:
-        await asyncio.sleep(deadline_s)
-        for place in tuple(self._places.values()):
-            if place.link is link:
-                self._begin(self._move(place, self._from(node)))
-
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._moving.add(task)
-        task.add_done_callback(self._moving.discard)
-
-    async def _move(self, place: _Place, nodes: list[str], *, lost: bool = False) -> None:
-        """Begin a track again at the first of the nodes that can be reached, and end it where it was."""
-        old = place.link
-        async with place.lock:
-            if place.link is not old or (place.stopped and not lost):
-                return
-            link = await self._link_to([node for node in nodes if node])
-            if link is None:
-                await self._told.put(ConnectError("the node has gone, and no other can be reached"))
-                return
-            await self._begin_again(place, link, lost=lost)
-        if not lost and place.started:
-            with suppress(ConnectError):
-                await old.send(Stop(place.track.start.track))
-
-    async def _begin_again(self, place: _Place, link: Link, *, lost: bool) -> None:
-        track, old = place.track, place.link
-        lost_s = 0.0
-        if lost:
-            begins_at, rest, lost_s = track.rest_from()
-        elif not place.started:
-            begins_at, rest = track.last(_KEEP_S)
-        else:
-            begins_at, rest = track.last(0.0) if track.speaking else track.handover()
-        self._left[(old, track.start.track)] = place.offset_s, begins_at
-        place.link, place.offset_s, place.moves = link, begins_at, place.moves + 1
-        if lost_s:
-            await self._told.put(
-                GapNotice(track.start.track, round(begins_at - lost_s, 3), round(begins_at, 3), "node_lost")
-            )
-        with suppress(ConnectError):
-            await link.send(track.start)
-            for audio in rest:
-                await link.send(audio)
-            if place.stopped:
-                await link.send(Stop(track.start.track))
-
-    async def _link_to(self, nodes: list[str]) -> Link | None:
-        """The first that can be reached; one link a node, for however many tracks."""
-        async with self._opening:
-            return await self._open_one(nodes)
-
-    async def _open_one(self, nodes: list[str]) -> Link | None:
-        for node in nodes:
-            known = self._links.get(node)
-            if known is not None and known in self._readers and known not in self._leaving:
-                return known
-            link = Link(node, self._key, self._encoding, gather_s=self._gather_s)
-            try:
-                await link.open()
-            except ConnectError:
-                continue
-            self._links[node] = link
-            self._read(link)
-            return link
-        return None
 
 
 _OF_A_TRACK = (Start, Audio, Stop, Mute, Unmute, FlushRequest)

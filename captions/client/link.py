@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.protocol import State
 from websockets.typing import Subprotocol
 
@@ -16,6 +16,7 @@ from captions.doors.native.messages import (
     Audio,
     ClientMessage,
     Encoding,
+    Error,
     Packets,
     Ready,
     Resume,
@@ -28,17 +29,23 @@ from captions.doors.native.messages import (
     encode,
 )
 
-__all__ = ["GATHER_S", "ConnectError", "Link", "connection_to", "payloads", "with_route"]
+__all__ = ["GATHER_S", "ConnectError", "Link", "Refused", "connection_to", "payloads", "with_route"]
 
 
 GATHER_S = 0.02
 """An SFU has a packet of every participant in this time."""
 _PACKET_BYTES = 40
 """The most that a packet takes in a message beside its audio."""
+_FOR_GOOD = (401, 403)
+"""What a server answers who may not come in. Any other status may be of a proxy whose server is away for a moment."""
 
 
 class ConnectError(Exception):
     """The server cannot be reached or will not have us; the message is one line."""
+
+
+class Refused(ConnectError):
+    """The server will not have us, however often we try: the key is not good, or not for this."""
 
 
 class Link:
@@ -69,6 +76,11 @@ class Link:
         self._most_bytes = 0
         self._most_packets = 0
         self._sending_later: asyncio.Task[None] | None = None
+
+    @property
+    def has_session(self) -> bool:
+        """Whether there is a session that may be resumed."""
+        return self._ready is not None
 
     async def open(self) -> None:
         """Connect.
@@ -113,6 +125,9 @@ class Link:
                     self._handles[track] = handle
                 case Stopped(track):
                     self._handles.pop(track, None)
+                case Error("not_resumable"):
+                    self._ready, self._received = None, 0
+                    self._handles.clear()
             yield message
 
     async def send(self, message: ClientMessage) -> None:
@@ -193,6 +208,9 @@ async def connection_to(url: str, key: str | None, subprotocols: list[Subprotoco
         return await connect(
             url, additional_headers=headers, subprotocols=subprotocols, compression=None, max_size=None, proxy=None
         )
+    except InvalidStatus as error:
+        refused = error.response.status_code in _FOR_GOOD
+        raise (Refused if refused else ConnectError)(f"{url}: {error}") from None
     except (TimeoutError, OSError, InvalidHandshake) as error:
         raise ConnectError(f"{url}: {error}") from None
 

@@ -25,6 +25,8 @@ _HANDOVER_S = 2.0
 """Speech that began so recently may not have been told of yet, so its audio goes along with a track that is moved."""
 _AFTER_SPEECH_S = 0.1
 """So long after it fell speech has ended, and the next has not begun: a node waits for longer to say that it fell."""
+_MOST_KEPT = 4_000
+"""Ten seconds of the shortest packets that Opus has."""
 _WRAP = 1 << 32
 
 
@@ -42,6 +44,8 @@ class SentTrack:
         self._fell_at = 0.0
         self._settled = True
         self._first_timestamp: int | None = None
+        self._lost_at: float | None = 0.0
+        self._begun_again = True
         try:
             self._codec: Codec | None = Codec(start.codec, start.sample_rate, start.channels)
         except AudioError:
@@ -58,11 +62,13 @@ class SentTrack:
             at = max(at, ((audio.timestamp - self._first_timestamp) % _WRAP) / self._codec.sample_rate)
         self._kept.append((at, audio))
         self.sent_to = at + self._codec.ticks_in(audio.data) / self._codec.sample_rate
-        while self._kept[0][0] < self.sent_to - self._keep_s:
+        while self._kept[0][0] < self.sent_to - self._keep_s or len(self._kept) > _MOST_KEPT:
             self._kept.popleft()
 
     def learn(self, told: Segment | SpeechNotice | GapNotice) -> None:
         """What a node said of the track, on the client's clock."""
+        if self._begun_again:
+            self._lost_at = None
         match told:
             case SpeechNotice(speaking=True, at=at):
                 self.speaking, self._settled, self._onset = True, False, at
@@ -75,13 +81,29 @@ class SentTrack:
             case GapNotice(end=end):
                 self._heard_to = max(self._heard_to, end)
 
+    def lose(self, *, heard_since: bool) -> None:
+        """Nobody hears the track any more; what is sent from now on is only kept.
+
+        `heard_since`: its node had it for so long that its silence meant silence.
+        """
+        if self._lost_at is None or heard_since:
+            self._lost_at = self.sent_to
+        self._begun_again = False
+
+    def end(self) -> None:
+        """Its node has told all that it heard: what was heard behind the last word has no word in it."""
+        if not self.speaking:
+            self._heard_to = max(self._heard_to, self._fell_at)
+
     def rest_from(self) -> tuple[float, list[Audio], float]:
         """Where to begin again after a node was lost, the audio from there on, and the seconds before it that are lost.
 
         Nothing is said twice: it begins behind the last word that came.
         """
+        self._begun_again = True
         if self._settled:
-            wanted = max(self._heard_to, self.sent_to - _UNNOTICED_S)
+            lost_at = self.sent_to if self._lost_at is None else self._lost_at
+            wanted = max(self._heard_to, lost_at - _UNNOTICED_S)
         else:
             wanted = max(self._heard_to, self._onset - _BEFORE_ONSET_S)
         rest = [(at, audio) for at, audio in self._kept if at >= wanted]
@@ -101,11 +123,6 @@ class SentTrack:
         come yet: both nodes hear it, and only the next one is believed.
         """
         return self.last(min(_HANDOVER_S, max(0.0, self.sent_to - self._fell_at - _AFTER_SPEECH_S)))
-
-    def forget(self) -> None:
-        """There is nowhere else to begin again: keep nothing."""
-        self._kept.clear()
-        self._keep_s = 0.0
 
 
 def before(message: Segment | SpeechNotice | GapNotice, at: float) -> Segment | SpeechNotice | GapNotice | None:

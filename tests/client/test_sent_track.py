@@ -12,9 +12,13 @@ FRAME_S = 0.08
 
 def sent(seconds: float) -> SentTrack:
     track = SentTrack(Start("daily", "ada", "pcm_f32le", sample_rate=24_000), keep_s=10.0)
+    keep(track, seconds)
+    return track
+
+
+def keep(track: SentTrack, seconds: float) -> None:
     for _ in range(round(seconds / FRAME_S)):
         track.keep(Audio("ada", FRAME))
-    return track
 
 
 def spoken(*starts: float, tentative: str = "") -> Segment:
@@ -58,3 +62,49 @@ def test_what_the_old_node_tells_of_the_time_after_is_passed_over() -> None:
     assert (before(earlier, 6.9), before(later, 6.9)) == (earlier, None)
     gap = GapNotice("ada", 6.0, 6.5, "overloaded")
     assert (before(gap, 6.9), before(gap, 5.9)) == (gap, None)
+
+
+def test_speech_that_began_unnoticed_goes_along_however_long_nobody_heard_it() -> None:
+    track = sent(8.0)
+    track.learn(SpeechNotice("ada", False, 6.0))
+    track.lose(heard_since=False)
+    keep(track, 4.0)
+    begins_at, rest, lost_s = track.rest_from()
+    assert 6.0 <= begins_at < 6.0 + 2 * FRAME_S
+    assert (len(rest), lost_s) == (round((12.0 - begins_at) / FRAME_S), 0.0)
+
+
+def test_what_was_kept_no_longer_is_told_with_its_true_length() -> None:
+    track = sent(8.0)
+    track.learn(SpeechNotice("ada", False, 6.0))
+    track.lose(heard_since=False)
+    keep(track, 16.0)
+    begins_at, rest, lost_s = track.rest_from()
+    assert 14.0 <= begins_at < 14.0 + 2 * FRAME_S
+    assert len(rest) == round((24.0 - begins_at) / FRAME_S)
+    assert abs(begins_at - lost_s - 6.0) < 1e-6
+
+
+def test_a_track_that_is_lost_again_before_anything_was_told_of_it_goes_back_to_the_first_loss() -> None:
+    track = sent(8.0)
+    track.learn(SpeechNotice("ada", False, 6.0))
+    track.lose(heard_since=False)
+    keep(track, 2.0)
+    track.rest_from()
+    keep(track, 2.0)
+    track.lose(heard_since=False)
+    begins_at, _, lost_s = track.rest_from()
+    assert 6.0 <= begins_at < 6.0 + 2 * FRAME_S
+    assert lost_s == 0.0
+    track.lose(heard_since=True)
+    assert track.rest_from()[0] >= 10.0
+
+
+def test_what_a_node_has_heard_behind_the_last_word_is_not_sent_again_once_it_has_told_all() -> None:
+    track = sent(8.0)
+    track.learn(SpeechNotice("ada", True, 5.0))
+    track.learn(spoken(5.0, 6.4))
+    track.learn(SpeechNotice("ada", False, 7.2))
+    track.lose(heard_since=False)
+    track.end()
+    assert 7.2 <= track.rest_from()[0] < 7.2 + 2 * FRAME_S

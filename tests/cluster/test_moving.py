@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -11,26 +11,21 @@ from captions.client import Client
 from captions.doors.native.messages import (
     Error,
     GapNotice,
-    Participant,
     Ping,
     Ready,
     Segment,
-    ServerMessage,
     Started,
-    Stopped,
 )
 from captions.rooms.burial import bury
 from captions.rooms.bus import Bus
-from captions.types import Pcm
-from tests.cluster.node_process import node_process
+from tests.client.talk import PAUSE, Talk
 from tests.redis_server import RedisServer, needs_redis, redis_server
 from tests.rooms.test_shared import Screen, node, segment, until, watching
-from tests.server.harness import PATIENCE_S, pcm_f32le, serving
-from tests.speech import saying, silence
+from tests.server.harness import PATIENCE_S, serving
+from tests.server_process import server_process
+from tests.speech import saying
 
 pytestmark = needs_redis
-
-PAUSE = silence(12)
 
 
 @pytest.fixture
@@ -39,40 +34,8 @@ async def server() -> AsyncIterator[RedisServer]:
         yield started
 
 
-class Talk:
-    """Somebody who talks through a client at twice the speed of life, and all that comes back."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        self.said: list[ServerMessage] = []
-        self._reading = asyncio.create_task(self._read())
-
-    async def start(self) -> None:
-        await self._client.start("daily", "ada", "pcm_f32le", 24_000, participant=Participant("ada", "Ada"))
-
-    async def speak(self, frames: Iterable[Pcm]) -> None:
-        for frame in frames:
-            await self._client.audio("ada", pcm_f32le(frame))
-            await asyncio.sleep(0.04)
-
-    async def stop(self) -> None:
-        await self._client.stop("ada")
-        async with asyncio.timeout(PATIENCE_S):
-            await self._reading
-
-    def words(self) -> list[str]:
-        newest = {said.id: said for said in self.said if isinstance(said, Segment)}
-        return [word.text for said in newest.values() for word in said.words]
-
-    async def _read(self) -> None:
-        async for message in self._client:
-            self.said.append(message)
-            if isinstance(message, Stopped):
-                return
-
-
 async def test_a_rolling_update_costs_no_word_and_says_none_twice(server: RedisServer) -> None:
-    async with node_process(server.url) as first, node_process(server.url) as second, Client(first.url) as client:
+    async with server_process(server.url) as first, server_process(server.url) as second, Client(first.url) as client:
         await both_known(first.url)
         talk = Talk(client)
         await talk.start()
@@ -94,7 +57,7 @@ async def test_talkers_of_a_lost_node_go_on_at_another_and_what_it_left_is_close
     server: RedisServer,
 ) -> None:
     async with (
-        node_process(server.url) as first,
+        server_process(server.url) as first,
         serving(cluster={"redis": server.url}) as second,
         Client(first.url) as client,
     ):

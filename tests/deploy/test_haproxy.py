@@ -16,9 +16,9 @@ import pytest
 from websockets.asyncio.client import connect
 
 from captions.doors.native.messages import Segment, decode_server
-from tests.cluster.node_process import node_process
 from tests.redis_server import needs_redis, redis_server
 from tests.server.harness import PATIENCE_S, Served, Talker, serving
+from tests.server_process import server_process
 from tests.speech import saying
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -72,7 +72,7 @@ async def status(port: int, trusted: ssl.SSLContext, path: str) -> int:
 async def test_audio_goes_to_a_node_that_lives_and_readers_to_a_gateway(tmp_path: Path) -> None:
     async with (
         redis_server() as redis,
-        node_process(redis.url) as first,
+        server_process(redis.url) as first,
         serving(cluster={"redis": redis.url, "role": "speech"}) as second,
         serving(cluster={"redis": redis.url}) as gateway,
         haproxy(tmp_path, [first.url, second.url], gateway.url) as (url, trusted),

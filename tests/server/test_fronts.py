@@ -64,7 +64,7 @@ class Talker:
 async def talking(url: str, *numbers: int) -> AsyncIterator[list[Talker]]:
     """Tracks of one connection that talk in real time."""
     talkers = {f"t{number}": Talker(number) for number in numbers}
-    async with Client(url) as client:
+    async with Client(url, reconnect_s=0.0) as client:
         for talker in talkers.values():
             await client.start("daily", talker.name, "pcm_f32le", SAMPLE_RATE)
 

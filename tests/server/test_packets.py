@@ -184,7 +184,7 @@ async def test_packets_go_one_by_one_if_asked_to_and_before_the_server_was_heard
 async def test_that_the_server_has_gone_is_told_to_whoever_sends_next() -> None:
     async with AsyncExitStack() as server:
         url, _ = await server.enter_async_context(listening())
-        async with Client(url, gather_s=LONG_S) as client:
+        async with Client(url, gather_s=LONG_S, reconnect_s=0.0) as client:
             await until_started(client, "a", "b")
             await client.audio("a", b"1")
             await server.aclose()

@@ -1,4 +1,4 @@
-"""A node with the scripted model in a process of its own, which may be killed."""
+"""A server with the scripted model in a process of its own, which may be killed, and started again where it was."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from captions.models.scripted import ScriptedModel
 from captions.server.server import Server
 from tests.server.harness import PATIENCE_S
 
-__all__ = ["NodeProcess", "node_process"]
+__all__ = ["ServerProcess", "server_process"]
 
 
-class NodeProcess:
+class ServerProcess:
     """`url`: where it listens."""
 
     def __init__(self, process: asyncio.subprocess.Process, url: str) -> None:
@@ -34,15 +34,22 @@ class NodeProcess:
         """As a rolling update does."""
         self._process.send_signal(signal.SIGTERM)
 
+    async def stop(self) -> None:
+        """The same, and wait until it has ended well."""
+        self.terminate()
+        assert await self.ended() == 0
+
     async def ended(self) -> int:
         async with asyncio.timeout(PATIENCE_S):
             return await self._process.wait()
 
 
 @asynccontextmanager
-async def node_process(redis_url: str, drain_s: float = 20.0) -> AsyncIterator[NodeProcess]:
+async def server_process(
+    redis_url: str = "", drain_s: float = 20.0, host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[ServerProcess]:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.cluster.node_process", redis_url, str(drain_s)),
+        *(sys.executable, "-m", "tests.server_process", redis_url, str(drain_s), host, str(port)),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )
@@ -50,22 +57,22 @@ async def node_process(redis_url: str, drain_s: float = 20.0) -> AsyncIterator[N
     async with asyncio.timeout(PATIENCE_S):
         url = (await process.stdout.readline()).decode().strip()
     assert url.startswith("ws://")
-    node = NodeProcess(process, url)
+    server = ServerProcess(process, url)
     try:
-        yield node
+        yield server
     finally:
-        await node.kill()
+        await server.kill()
 
 
-async def _main(redis_url: str, drain_s: float) -> None:
+async def _main(redis_url: str, drain_s: float, host: str, port: int) -> None:
     settings: dict[str, dict[str, Any]] = {
-        "server": {"port": 0, "drain_s": drain_s},
+        "server": {"host": host, "port": port, "drain_s": drain_s},
         "limits": {"late_s": 60.0},  # the machine that runs the tests may be late
         "cluster": {"redis": redis_url},
     }
     server = Server(load(None, {}, settings), ScriptedModel(lanes=4))
-    await server.run(lambda: print(f"ws://127.0.0.1:{server.port}", flush=True))
+    await server.run(lambda: print(f"ws://{host}:{server.port}", flush=True))
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(sys.argv[1], float(sys.argv[2])))
+    asyncio.run(_main(sys.argv[1], float(sys.argv[2]), sys.argv[3], int(sys.argv[4])))
