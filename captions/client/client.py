@@ -30,6 +30,7 @@ from captions.doors.native.messages import (
     FlushRequest,
     GapNotice,
     Mute,
+    OtherNodes,
     Participant,
     Ping,
     Ready,
@@ -217,6 +218,9 @@ class Client:
                 self._book.name(nodes)
                 was_greeted, self._greeted = self._greeted, True
                 return None if was_greeted else message
+            case OtherNodes(nodes):
+                self._book.name(nodes)
+                return None
             case Draining():
                 self._mover.leave(link, message)
                 return None

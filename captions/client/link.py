@@ -18,6 +18,7 @@ from captions.doors.native.messages import (
     Encoding,
     Error,
     Packets,
+    ProtocolError,
     Ready,
     Resume,
     ServerMessage,
@@ -115,8 +116,13 @@ class Link:
             ConnectError: it was lost.
         """
         async for payload in payloads(self._connected()):
-            message = decode_server(payload)
             self._received += 1
+            try:
+                message = decode_server(payload)
+            except ProtocolError as error:
+                if error.code == "unknown_type":
+                    continue  # of a server that is newer
+                raise
             match message:
                 case Ready():
                     self._ready = message

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -36,7 +36,7 @@ class Nodes:
     """`start` once this node can be described. Without a `bus` it is alone.
 
     `node`: this node's id; `describe`: what there is to say of it now. `bury`: sees to what a lost node has left; it is
-    called at one of the others, once.
+    called at one of the others, once. `changed`: others take tracks than before.
     """
 
     def __init__(
@@ -45,11 +45,14 @@ class Nodes:
         node: str,
         describe: Callable[[], Node],
         bury: Callable[[str], Awaitable[None]],
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._bus = bus
         self._node = node
         self._describe = describe
         self._bury = bury
+        self._changed = changed
+        self._takers: set[str] = set()
         self._others: dict[str, Node] = {}
         self._sent: dict[str, int] = {}
         self._beating: asyncio.Task[None] | None = None
@@ -92,10 +95,15 @@ class Nodes:
         self._sent[emptiest.id] = self._sent.get(emptiest.id, 0) + 1
         return emptiest.address
 
-    def others(self) -> list[str]:
-        """The addresses of a few other nodes that take tracks, the emptiest first: for when this one is lost."""
+    def others(self, named: Sequence[str] = ()) -> list[str]:
+        """The addresses of a few other nodes that take tracks, for when this one is lost.
+
+        Those that were `named` before come first, so that nobody has to be told of others without need; then the
+        emptiest.
+        """
         candidates = [node for node in self._others.values() if node.takes_tracks]
-        return [node.address for node in sorted(candidates, key=lambda node: node.fullness)[:_FEW]]
+        candidates.sort(key=lambda node: (node.address not in named, node.fullness))
+        return [node.address for node in candidates[:_FEW]]
 
     async def _beat_on(self, bus: Bus) -> None:
         while True:
@@ -109,6 +117,10 @@ class Nodes:
             found = {name: node for name, payload in told.items() if payload and (node := read_node(payload))}
             self._others = {name: node for name, node in found.items() if name != self._node}
             self._sent.clear()
+            takers = {node.address for node in self._others.values() if node.takes_tracks}
+            if takers != self._takers:
+                self._takers = takers
+                self._changed()
             for name, payload in told.items():
                 if payload is None and await bus.claim(name, self._node, _CLAIMED_S):
                     log.warning("a node was lost", extra={"lost": name})

@@ -45,7 +45,7 @@ class Service:
 
     `clock` is monotonic, `wall_clock` in seconds since 1970. `waiting`: what is kept for clients that have not read it;
     `waiting_audio`: what waits of files. `slots`: who has how many tracks. `elsewhere`: another node's address that
-    takes tracks, to send a client to; `others`: some of them, the emptiest first.
+    takes tracks, to send a client to; `others`: some of them, those named before first, then the emptiest.
     """
 
     engine: Engine
@@ -58,7 +58,7 @@ class Service:
     draining: bool = False
     is_late: bool = False
     elsewhere: Callable[[], str | None] = lambda: None
-    others: Callable[[], list[str]] = list
+    others: Callable[[list[str]], list[str]] = lambda _named: []
     sessions: dict[str, Session] = field(default_factory=dict)
     waiting: SharedBytes = field(init=False)
     waiting_audio: WaitingAudio = field(init=False)

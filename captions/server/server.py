@@ -131,7 +131,7 @@ class Server:
         self._started_at = wall_clock()
         bus = self._bus = bus_for(config)
         self.rooms = rooms_for(config, self._metrics, bus, self._id)
-        self._nodes = Nodes(bus, self._id, self._describe, self._bury)
+        self._nodes = Nodes(bus, self._id, self._describe, self._bury, self._name_others)
         self._service = Service(
             engine=self._engine,
             rooms=self.rooms,
@@ -302,6 +302,11 @@ class Server:
         with suppress(TimeoutError):
             async with asyncio.timeout(stay_s):
                 await _first(failing, asyncio.create_task(self._engine.idle()))
+
+    def _name_others(self) -> None:
+        """Clients are told of other nodes than before: those they knew may be gone when this one is lost."""
+        for session in tuple(self._service.sessions.values()):
+            session.name_others()
 
     async def _bury(self, node: str) -> None:
         """Close what a lost node has left open."""

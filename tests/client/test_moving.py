@@ -5,21 +5,27 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from functools import partial
 
-from websockets.asyncio.server import ServerConnection, serve
+from websockets.asyncio.server import Server, ServerConnection, serve
 
 from captions.client import Client
 from captions.doors.native.messages import (
     Error,
     ErrorCode,
     Limits,
+    OtherNodes,
+    Participant,
     Ready,
+    Segment,
     ServerMessage,
     SpeechNotice,
     Started,
     Stopped,
     encode,
 )
+from captions.stream.captions import CaptionWord, Latency
 from tests.server.harness import PATIENCE_S, serving
 
 LIMITS = Limits(1 << 20, 1, 30.0, 0.0)
@@ -99,6 +105,47 @@ async def test_a_track_with_which_one_node_after_the_other_is_lost_is_given_up()
             await client.start("daily", "ada", "pcm_f32le", 24_000)
             [error] = [message async for message in until_refused(client) if isinstance(message, Error)]
     assert (error.code, error.track) == ("model_failed", "ada")
+
+
+async def test_a_client_outlives_all_the_nodes_it_was_told_of_when_it_came() -> None:
+    """Twelve nodes, one after the other: each knows only the next one, and only once it is there."""
+    began_at: asyncio.Queue[int] = asyncio.Queue()
+    connections: dict[int, ServerConnection] = {}
+
+    async def node(number: int, connection: ServerConnection) -> None:
+        connections[number] = connection
+        await connection.send(encode(Ready("s", "secret", "1", "scripted", [], 80, LIMITS), "json"))
+        async for message in connection:
+            if json.loads(message)["type"] == "start":
+                await connection.send(encode(Started("ada", 1), "json"))
+                began_at.put_nowait(number)
+
+    async with AsyncExitStack() as cluster, asyncio.timeout(PATIENCE_S):
+        nodes = [await cluster.enter_async_context(serve(partial(node, 0), "127.0.0.1", 0))]
+        async with Client(url_of(nodes[0]), encoding="json", reconnect_s=0.0) as client:
+            await client.start("daily", "ada", "pcm_f32le", 24_000)
+            assert await began_at.get() == 0
+            for number in range(1, 12):
+                nodes.append(await cluster.enter_async_context(serve(partial(node, number), "127.0.0.1", 0)))
+                await connections[number - 1].send('{"type": "of a newer server"}')
+                await connections[number - 1].send(encode(OtherNodes([url_of(nodes[number])]), "json"))
+                await connections[number - 1].send(encode(spoken(number), "json"))
+                nodes[number - 1].close(code=1001)
+                assert await began_at.get() == number
+            said = [await anext(aiter(client)) for _ in range(13)]
+            assert [type(message) for message in said].count(Started) == 1
+            assert [message.text for message in said if isinstance(message, Segment)] == [
+                f"word {number}" for number in range(1, 12)
+            ]
+
+
+def spoken(number: int) -> Segment:
+    words = [CaptionWord(f"word {number}", 0.0, 0.5)]
+    return Segment("daily", "ada", Participant("ada"), f"{number}", 0, True, 0.0, 0.5, words[0].text, words, Latency())
+
+
+def url_of(node: Server) -> str:
+    return f"ws://127.0.0.1:{node.sockets[0].getsockname()[1]}"
 
 
 async def until_refused(client: Client) -> AsyncIterator[ServerMessage]:

@@ -11,7 +11,7 @@ import pytest
 from captions.cluster.node import Node, address_of, read_node
 from captions.cluster.nodes import Nodes
 from captions.config import load
-from captions.doors.native.messages import Error
+from captions.doors.native.messages import Error, OtherNodes, Ready
 from captions.rooms.bus import Bus
 from tests.redis_server import RedisServer, needs_redis, redis_server
 from tests.server.harness import serving, started
@@ -55,6 +55,42 @@ async def test_each_node_knows_the_others_and_sends_to_the_emptiest_that_takes_t
     for nodes in all_nodes:
         await nodes.stop()
     await bus.close()
+
+
+async def test_those_named_before_stay_named_as_long_as_they_take_tracks(server: RedisServer) -> None:
+    bus = Bus(server.url, 60.0, 1_000, 1 << 20)
+    changes = []
+    here = Nodes(bus, "a", lambda: node("a"), nobody_lost, lambda: changes.append(here.others()))
+    there = {
+        name: Nodes(bus, name, lambda name=name, full=full: node(name, full), nobody_lost)  # type: ignore[misc]
+        for name, full in {"b": 0.5, "c": 0.1, "d": 0.3, "e": 0.2}.items()
+    }
+    await there["b"].start()
+    await here.start()
+    named = here.others()
+    for name in "cde":
+        await there[name].start()
+    await here.tell()
+    assert here.others() == ["ws://c:8080", "ws://e:8080", "ws://d:8080"]
+    assert here.others(named) == ["ws://b:8080", "ws://c:8080", "ws://e:8080"]
+    await there["b"].stop()
+    await here.tell()
+    assert here.others(named) == here.others() == changes[-1]
+    await here.tell()
+    assert len(changes) == 3
+    for nodes in (here, *there.values()):
+        await nodes.stop()
+    await bus.close()
+
+
+async def test_clients_are_told_when_there_are_other_nodes_than_they_know(server: RedisServer) -> None:
+    cluster = {"redis": server.url}
+    async with serving(cluster=cluster) as first, first.talker() as client:
+        await client.send(started("t"))
+        assert (await client.hear(Ready)).nodes == []
+        async with serving(cluster=cluster) as second:
+            assert (await client.hear(OtherNodes)).nodes == [second.url]
+        assert (await client.hear(OtherNodes)).nodes == []
 
 
 async def test_many_who_are_sent_away_at_once_are_not_all_sent_to_one_node(server: RedisServer) -> None:

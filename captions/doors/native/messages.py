@@ -58,6 +58,7 @@ __all__ = [
     "Limits",
     "Missed",
     "Mute",
+    "OtherNodes",
     "Packets",
     "Participant",
     "Ping",
@@ -208,6 +209,12 @@ class Ready(_Message, frozen=True):
     nodes: list[str] = []
 
 
+class OtherNodes(_Message, frozen=True, tag="nodes"):
+    """What `Ready` said of them is no longer so: others that would take the tracks if this one were lost."""
+
+    nodes: list[str]
+
+
 class Draining(_Message, frozen=True):
     """The node stops: tracks still open after `deadline_s` seconds are ended. `node`: another one that takes them."""
 
@@ -274,6 +281,7 @@ ServerMessage: TypeAlias = (
     | Pong
     | Stopped
     | Error
+    | OtherNodes
     | Draining
     | Watching
     | Uncaptioned
@@ -334,10 +342,13 @@ def decode_server(data: bytes | str) -> ServerMessage:
     """One message of a server, in whichever encoding: for clients.
 
     Raises:
-        ProtocolError: it is not one of this protocol's messages.
+        ProtocolError: `unknown_type` for a type the protocol does not have, else `bad_message`.
     """
     try:
         return _json_server.decode(data) if isinstance(data, str) else _msgpack_server.decode(data)
+    except msgspec.ValidationError as error:
+        code: ErrorCode = "unknown_type" if str(error).endswith("`$.type`") else "bad_message"
+        raise ProtocolError(code, str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ProtocolError("bad_message", str(error)) from None
 

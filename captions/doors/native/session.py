@@ -48,6 +48,7 @@ class Session:
         self._log = ResumeLog(service.limits.outbox_messages, service.limits.outbox_bytes, service.waiting)
         self._detached_at: float | None = None
         self._finished = False
+        self._named = service.others([])
         service.sessions[self.id] = self
         self._greet()
 
@@ -98,6 +99,13 @@ class Session:
         """The node stops: a client that can move its tracks does so before the deadline."""
         if self._tracks:
             self._send(native.Draining(round(deadline_s, 1), self._service.elsewhere()))
+
+    def name_others(self) -> None:
+        """There are other nodes than before: the client is told, if those it was told of are not among them."""
+        named = self._service.others(self._named)
+        if set(named) != set(self._named):
+            self._named = named
+            self._send(native.OtherNodes(named))
 
     def is_served_by(self, write: Write) -> bool:
         """Whether this connection still has the session: another may have resumed it."""
@@ -168,7 +176,7 @@ class Session:
                     limits.resume_s,
                     native.MOST_PACKETS,
                 ),
-                nodes=self._service.others(),
+                nodes=self._named,
             )
         )
 
