@@ -14,7 +14,9 @@ from captions.stream.captions import CaptionWord, GapNotice, Latency, Participan
 from captions.stream.figures import PARTS
 from captions.stream.latency import Arrivals, WordLatency, word_latency
 from captions.stream.segments import Revision, Segmenter
+from captions.stream.timeline import PlacedPacket
 from captions.types import (
+    SAMPLE_RATE,
     Flushed,
     Gap,
     ModelFailed,
@@ -90,12 +92,8 @@ class Captioner:
 
     def heard(self, event: HearingEvent) -> None:
         match event:
-            case Arrived(start, end, at, captured_at):
-                self._arrivals.arrived(end, at)
-                self._heard_to = end
-                self._metrics.audio_seconds.inc(seconds(end - start))
-                if captured_at is not None:
-                    self._captures.arrived(end, captured_at + seconds(end - start))
+            case Arrived(packets):
+                self._arrive(packets)
             case SpurtStarted(at):
                 self._speech(True, at)
                 self._spurts.append(_Spurt(self._arrivals.at(at)))
@@ -154,6 +152,17 @@ class Captioner:
     def map_clock(self, offset: float) -> None:
         """The sender's clock is `offset` seconds behind ours, at most; the smallest seen is the truest."""
         self._clock_offset = offset if self._clock_offset is None else min(offset, self._clock_offset)
+
+    def _arrive(self, packets: Sequence[PlacedPacket]) -> None:
+        samples = 0
+        for placed in packets:
+            packet, end = placed.packet, placed.start + placed.samples
+            samples += placed.samples
+            self._arrivals.arrived(end, packet.arrived_at)
+            if packet.captured_at is not None:
+                self._captures.arrived(end, packet.captured_at + placed.samples / SAMPLE_RATE)
+        self._heard_to = end
+        self._metrics.audio_seconds.inc(seconds(samples))
 
     def _speech(self, speaking: bool, at: int) -> None:
         if speaking != self.speaking:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 from captions.types import SAMPLE_RATE
 
 __all__ = ["Lead"]
 
 _SPEED = 1.05
 """How much faster than ours a sender's clock may go for ever: a sound card's is off by a thousandth at most."""
+
+_SECONDS_A_SAMPLE = 1 / (SAMPLE_RATE * _SPEED)
 
 
 class Lead:
@@ -27,6 +31,16 @@ class Lead:
         """How much more audio was sent than time went by, in seconds; below 0 for who is late."""
         return self._in_time_at - now
 
+    def sent_in_time(self, weight: int, now: float, most_ahead_s: float) -> bool:
+        """Say what was `sent`, unless the track was further ahead than that already: then nothing was."""
+        in_time_at = self._in_time_at
+        if in_time_at < now:
+            in_time_at = now
+        elif in_time_at - now > most_ahead_s:
+            return False
+        self._in_time_at = in_time_at + weight * _SECONDS_A_SAMPLE
+        return True
+
     def sent(self, weight: int, now: float) -> None:
         """`weight`: what the packet counts for, in samples."""
-        self._in_time_at = max(self._in_time_at, now) + weight / (SAMPLE_RATE * _SPEED)
+        self.sent_in_time(weight, now, math.inf)

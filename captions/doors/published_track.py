@@ -12,7 +12,7 @@ from captions.doors.back_pressure import BackPressure
 from captions.doors.captioner import Captioner, TrackError, TrackNews
 from captions.doors.lead import Lead
 from captions.doors.service import Service
-from captions.engine.engine import TrackSink
+from captions.engine.engine import Engine, TrackSink
 from captions.engine.orders import (
     AudioEnded,
     FlushAsked,
@@ -29,7 +29,7 @@ from captions.stream.opus import SHORTEST_SAMPLES
 from captions.stream.timeline import Packet
 from captions.types import SAMPLE_RATE, Progress, TrackEvent, samples_in
 
-__all__ = ["HICCUP_S", "PublishedTrack", "TrackOwner"]
+__all__ = ["HICCUP_S", "Delivery", "PublishedTrack", "TrackOwner"]
 
 HICCUP_S = 1.0
 """How far a track may be ahead of its time even when the server has its fill of audio that waits."""
@@ -51,11 +51,33 @@ class TrackOwner(Protocol):
         """Every word of an ended track is out, and the track is gone."""
 
 
+class Delivery:
+    """The packets of one message, of whichever tracks: have each track `hear` its own, and `finish`.
+
+    Much of what it costs to hand a packet on is the same for fifty.
+    """
+
+    __slots__ = ("_engine", "arrivals", "tracks")
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.arrivals: list[PacketArrived] = []
+        self.tracks: list[PublishedTrack] = []
+
+    def finish(self) -> None:
+        """Hand them on; what there is no room for is missed by its track."""
+        if self.arrivals and (refused := self._engine.hear(self.arrivals)):
+            tracks = {track.number: track for track in self.tracks}
+            for arrival in refused:
+                tracks[arrival.track].miss(arrival.packet)
+
+
 class PublishedTrack:
     """`hear` packets in order, and wait for `room` whenever the track `is_full`; `end` it when no more come.
 
     A track without a `room` is private to its publisher. `live`: its audio is dropped rather than its sender held back,
-    and what comes much faster than it can have been spoken is not even queued.
+    and what comes much faster than it can have been spoken is not even queued. `number`: the engine's of this track.
+    `is_ending`: no more audio comes; its last words may still be on their way.
     Without an `owner` only the room is told. `beside` gets all that the engine says of the track, after the captions
     have had it.
     """
@@ -76,11 +98,12 @@ class PublishedTrack:
         self._service = service
         self._owner = owner
         self._codec = codec
-        self._live = live
+        self._measure = codec.measure
+        self.is_live = live
+        self.is_ending = False
         self._beside = beside
         self._muted = False
         self._published = room is not None
-        self._ending = False
         self._captioner = Captioner(
             room=room or "",
             name=name,
@@ -93,7 +116,7 @@ class PublishedTrack:
         )
         self._engine = service.engine
         source = None if owner is None else id(owner)
-        self._number = self._engine.open(room or name, codec, self, drops=live, source=source)
+        self.number = self._engine.open(room or name, codec, self, drops=live, source=source)
         self._least_samples = 0 if codec.name == "opus" else SHORTEST_SAMPLES
         self._most_bytes = codec.second_bytes or sys.maxsize
         self._most_ahead_s = service.limits.pending_audio_s
@@ -102,43 +125,53 @@ class PublishedTrack:
         self._pressure = BackPressure(
             service.waiting_audio,
             self._most_waiting,
-            hold=lambda: self._engine.tell(SenderHeld(self._number)),
-            release=lambda: self._engine.tell(SenderReleased(self._number)),
+            hold=lambda: self._engine.tell(SenderHeld(self.number)),
+            release=lambda: self._engine.tell(SenderReleased(self.number)),
         )
-
-    @property
-    def is_ending(self) -> bool:
-        """No more audio comes; its last words may still be on their way."""
-        return self._ending
 
     @property
     def is_full(self) -> bool:
         """The track drops nothing and has its fill of audio."""
-        return not self._live and self._pressure.is_full
+        return not self.is_live and self._pressure.is_full
 
-    def hear(self, packet: Packet) -> bool:
+    def hear(self, packet: Packet, delivery: Delivery | None = None) -> bool:
         """The next packet as it came; passed over while the track is muted or ending.
 
-        False: its sender is to send no more of the kind than commands. It comes far too fast, or is PCM so short that
-        taking it costs more than it holds.
+        `delivery`: with what else of its message it is handed on. False: its sender is to send no more of the kind than
+        commands. It comes far too fast, or is PCM so short that taking it costs more than it holds.
         """
-        if self._muted or self._ending:
+        if self._muted or self.is_ending:
             return self._pass_over(packet)
-        if len(packet.data) > self._most_bytes and packet.seq is None:
-            return False not in [self.hear(piece) for piece in self._pieces_of(packet)]
-        samples = self._codec.samples_in(packet.data)
-        size = weight(samples, len(packet.data))
-        too_fast = self._live and self._is_too_fast(packet)
-        if too_fast or not self._engine.tell(PacketArrived(self._number, packet)):
-            self._miss(packet, samples)
-            return not too_fast
-        if self._live:
-            self._lead.sent(size, packet.arrived_at)
-        else:
+        data = packet.data
+        if len(data) > self._most_bytes and packet.seq is None:
+            return False not in [self.hear(piece, delivery) for piece in self._pieces_of(packet)]
+        samples = self._measure(data)
+        size = weight(samples, len(data))
+        if self.is_live and not (
+            self._lead.sent_in_time(size, packet.arrived_at, HICCUP_S) or self._catches_up(size, packet.arrived_at)
+        ):
+            self.miss(packet)
+            return False
+        arrival = PacketArrived(self.number, packet)
+        if delivery is not None and self.is_live:
+            delivery.arrivals.append(arrival)
+            delivery.tracks.append(self)
+        elif self._engine.hear((arrival,)):
+            self.miss(packet)
+            return True
+        elif not self.is_live:
             self._pressure.sent(size)
         if self._missed_samples:
             self._tell_missed()
         return samples >= self._least_samples
+
+    def miss(self, packet: Packet) -> None:
+        """A packet is not heard. Of numbered ones the listener misses the number, and tells the gap in its place."""
+        self._service.metrics.packets_dropped.labels(reason="too_fast").inc()
+        if packet.seq is None:
+            self._missed_samples += self._measure(packet.data)
+            if self._missed_samples >= SAMPLE_RATE:
+                self._tell_missed()
 
     async def room(self) -> None:
         """Wait until the track has room for more audio."""
@@ -146,20 +179,20 @@ class PublishedTrack:
 
     def mute(self) -> None:
         self._muted = True
-        self._engine.tell(TrackMuted(self._number))
+        self._engine.tell(TrackMuted(self.number))
 
     def unmute(self) -> None:
         self._muted = False
 
     def flush(self, flush_id: str) -> None:
         """The owner is told when every word of what was heard so far is out."""
-        self._engine.tell(FlushAsked(self._number, flush_id))
+        self._engine.tell(FlushAsked(self.number, flush_id))
 
     def end(self) -> None:
         """No more audio comes. The last words still do, and then the owner is told."""
-        if not self._ending:
-            self._ending = True
-            self._engine.tell(AudioEnded(self._number, _ENDED))
+        if not self.is_ending:
+            self.is_ending = True
+            self._engine.tell(AudioEnded(self.number, _ENDED))
 
     def map_clock(self, offset_s: float) -> None:
         """The sender's clock is at most so far behind ours."""
@@ -178,7 +211,7 @@ class PublishedTrack:
 
     def said(self, events: Sequence[TrackEvent]) -> None:
         flushed = self._captioner.said(events)
-        if not self._live:
+        if not self.is_live:
             for event in events:
                 if isinstance(event, Progress):
                     self._pressure.dealt(event.to)
@@ -212,18 +245,9 @@ class PublishedTrack:
         has_fill = self._engine.has_its_fill or self._service.waiting_audio.is_full
         return samples_in(HICCUP_S if has_fill else self._most_ahead_s)
 
-    def _is_too_fast(self, packet: Packet) -> bool:
-        """Whether the track is further ahead of its time than a network that stood still explains."""
-        ahead_s = self._lead.ahead_s(packet.arrived_at)
-        return ahead_s > HICCUP_S and (ahead_s > self._most_ahead_s or self._engine.has_its_fill)
-
-    def _miss(self, packet: Packet, samples: int) -> None:
-        """A packet is not heard. Of numbered ones the listener misses the number, and tells the gap in its place."""
-        self._service.metrics.packets_dropped.labels(reason="too_fast").inc()
-        if packet.seq is None:
-            self._missed_samples += samples
-            if self._missed_samples >= SAMPLE_RATE:
-                self._tell_missed()
+    def _catches_up(self, size: int, now: float) -> bool:
+        """Whether the track, which is far ahead of its time, is no further than a network that stood still explains."""
+        return not self._engine.has_its_fill and self._lead.sent_in_time(size, now, self._most_ahead_s)
 
     def _tell_missed(self) -> None:
         if self._missed_samples:
@@ -234,7 +258,7 @@ class PublishedTrack:
         self._tell_missed()
         self._pressure.end()
         self._captioner.close()
-        self._engine.close(self._number)
+        self._engine.close(self.number)
         if self._owner is not None:
             self._owner.ended(self)
 

@@ -271,12 +271,17 @@ class Engine:
         self._listener.tell(opened)
         return self._next_track
 
-    def tell(self, notice: Notice) -> bool:
-        """False: the listener has no room for this packet, and it will not be heard."""
-        told = self._listener.tell(notice)
-        if told and isinstance(notice, PacketArrived):
-            self._told_bytes += len(notice.packet.data)
-        return told
+    def tell(self, notice: Notice) -> None:
+        """What happens to a track, but for its packets."""
+        self._listener.tell(notice)
+
+    def hear(self, arrivals: Sequence[PacketArrived]) -> Sequence[PacketArrived]:
+        """Tell of the packets of one message together. Returns those for which the listener has no room."""
+        self._told_bytes += _bytes_of(arrivals)
+        refused = [notice for notice in self._listener.hear(arrivals) if isinstance(notice, PacketArrived)]
+        if refused:
+            self._told_bytes -= _bytes_of(refused)
+        return refused
 
     def close(self, track: int) -> None:
         """Forget a track; what is still said of it is dropped."""
@@ -335,6 +340,10 @@ class Engine:
         metrics.stalls.inc(report.stalled)
         for wait_s in report.lane_waits_s:
             metrics.lane_wait_seconds.observe(wait_s)
+
+
+def _bytes_of(arrivals: Sequence[PacketArrived]) -> int:
+    return sum([len(arrival.packet.data) for arrival in arrivals])
 
 
 def _poster(loop: asyncio.AbstractEventLoop) -> Post:

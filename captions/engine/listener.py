@@ -158,6 +158,10 @@ class Listener:
         """False: there was no room for a packet. It will not be heard."""
         return self._inbox.put(notice)
 
+    def hear(self, arrivals: Sequence[PacketArrived]) -> Sequence[Notice]:
+        """The packets of one message. Returns those for which there was no room: they will not be heard."""
+        return self._inbox.put_all(arrivals)
+
     def pending_bytes(self, told_bytes: int) -> int:
         """Of packets that wait to be heard, if `told_bytes` were told so far; may be asked from any thread."""
         return told_bytes - self._taken_bytes + self._left_bytes
@@ -187,20 +191,26 @@ class Listener:
         turn = Turn([], [])
         until = self._clock() + TURN_S
         oldest_at = self._left_since
+        tracks, sounding = self._tracks, self._sounding
+        taken_bytes = 0
         for notice in self._inbox.take():
-            if isinstance(notice, PacketArrived):
-                if notice.packet.arrived_at < oldest_at:
-                    oldest_at = notice.packet.arrived_at
-                self._taken_bytes += len(notice.packet.data)
-                track = self._tracks.get(notice.track)
-                if track is None:
-                    continue
-                if track.later:
-                    track.later.append(notice)
-                else:
-                    self._push(track, notice, turn)
-            else:
+            if not isinstance(notice, PacketArrived):
                 self._take(notice, turn)
+                continue
+            packet = notice.packet
+            taken_bytes += len(packet.data)
+            if packet.arrived_at < oldest_at:
+                oldest_at = packet.arrived_at
+            track = tracks.get(notice.track)
+            if track is None:
+                continue
+            if track.later:
+                track.later.append(notice)
+            elif track.ear.push(packet):
+                sounding[notice.track] = track
+            elif not track.opened.drops:
+                self._tell_taken(notice.track, track, turn)
+        self._taken_bytes += taken_bytes
         self._drop_stale()
         self._hear(until, turn)
         self._left_bytes = sum(track.ear.pending_bytes for track in self._sounding.values())
@@ -334,10 +344,8 @@ class Listener:
         """Tell the runner of a frame, and the track's door of everything else."""
         if taking.damage is not None:
             turn.heard.append((track_id, BadAudio(taking.damage)))
-        for placed in taking.arrivals:
-            packet = placed.packet
-            arrived = Arrived(placed.start, placed.start + placed.samples, packet.arrived_at, packet.captured_at)
-            turn.heard.append((track_id, arrived))
+        if taking.arrivals:
+            turn.heard.append((track_id, Arrived(taking.arrivals)))
         for gap in taking.gaps:
             turn.heard.append((track_id, gap))
         if taking.frame is not None:

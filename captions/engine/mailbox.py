@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 __all__ = ["Mailbox"]
@@ -39,8 +39,12 @@ class Mailbox(Generic[T]):
             self._filled.set()
         return True
 
-    def put_all(self, items: Iterable[T]) -> list[T]:
+    def put_all(self, items: Sequence[T]) -> list[T]:
         """What belongs together, in order: the worker wakes when all of it is in. Returns what had no room."""
+        if len(self._items) + len(items) <= self._most:
+            self._items.extend(items)
+            self._filled.set()
+            return []
         refused = []
         for item in items:
             if len(self._items) >= self._most and isinstance(item, self._audio):

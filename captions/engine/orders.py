@@ -10,13 +10,14 @@ track events are defined in captions/types.py.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from msgspec import Struct
 
 from captions.stream.codec import Codec
-from captions.stream.timeline import Packet
+from captions.stream.timeline import Packet, PlacedPacket
 from captions.types import Frame, Gap, TrackEvent
 from captions.vad.gate import SpurtEnded, SpurtStarted
 
@@ -179,13 +180,10 @@ Order: TypeAlias = OpenTrack | PushFrame | StartSpeech | EndSpeech | RankTrack |
 """What the listener tells the runner, in order."""
 
 
-class Arrived(Struct, frozen=True, gc=False):
-    """A track's audio from media position `start` to `end` had come by `at`; see `Packet` for `captured_at`."""
+class Arrived(Struct, frozen=True):
+    """Packets of a track were decoded: where they lie, and when each came."""
 
-    start: int
-    end: int
-    at: float
-    captured_at: float | None
+    packets: Sequence[PlacedPacket]
 
 
 @dataclass(frozen=True, slots=True)

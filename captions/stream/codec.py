@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -68,8 +69,14 @@ class Codec:
 
     def samples_in(self, packet: bytes) -> int:
         """How long a packet is in samples at 24 kHz, rounded down."""
-        if self.name == "opus":
-            return samples_in_packet(packet)
+        return self.measure(packet)
+
+    @property
+    def measure(self) -> Callable[[bytes], int]:
+        """What `samples_in` does, for who asks it of every packet."""
+        return samples_in_packet if self.name == "opus" else self._pcm_samples_in
+
+    def _pcm_samples_in(self, packet: bytes) -> int:
         return self.ticks_in(packet) * SAMPLE_RATE // self.sample_rate
 
 
@@ -78,4 +85,7 @@ def weight(samples: int, size: int) -> int:
 
     A flood of packets of one sample each, or of a megabyte that says it lasts 20 ms, is a flood. `size`: in bytes.
     """
-    return max(samples, size // _BYTES_PER_SAMPLE, _SHORTEST_SAMPLES)
+    counts = size // _BYTES_PER_SAMPLE
+    if counts < samples:
+        counts = samples
+    return counts if counts > _SHORTEST_SAMPLES else _SHORTEST_SAMPLES

@@ -98,8 +98,7 @@ class PacketDecoder:
     def conceal(self, samples: int, behind: bytes) -> Pcm:
         return self._opus.conceal(samples, behind)
 
-    def surely_silent(self, data: bytes, level: int | None) -> bool:
-        return surely_silent(data, level)
+    surely_silent = staticmethod(surely_silent)
 
 
 def _resampled(resampler: soxr.ResampleStream, pcm: Pcm) -> Pcm:

@@ -17,7 +17,8 @@ from captions.stream.chunk_cutter import Chunk, ChunkCutter
 from captions.stream.codec import AudioError, Codec, weight
 from captions.stream.decode import decoder_for
 from captions.stream.frame_cutter import FrameCutter
-from captions.stream.sleep import Sleep, SleepState
+from captions.stream.silent_run import SilentRun
+from captions.stream.sleep import KEPT_S, Sleep, SleepState
 from captions.stream.timeline import Lost, Packet, PlacedPacket, Timeline, Unsent
 from captions.types import FRAME_SAMPLES, Frame, Gap, Pcm
 
@@ -59,8 +60,12 @@ class Ear:
 
     def __init__(self, codec: Codec, *, skips_silence: bool = True, counts: bool = True) -> None:
         self.newest = Packet(b"", 0.0)
+        self._ticks_in = codec.ticks_in
         self._timeline = Timeline(codec.sample_rate, codec.ticks_in)
+        self._most_run_ticks = round(2 * KEPT_S * codec.sample_rate)
+        self._run = SilentRun()
         self._decoder = decoder_for(codec)
+        self._surely_silent = self._decoder.surely_silent
         self._skips_silence = skips_silence
         self._counts = counts
         self._sleep = Sleep(allowed=skips_silence)
@@ -94,6 +99,11 @@ class Ear:
         return self._timeline.pending_bytes
 
     @property
+    def kept_packets(self) -> int:
+        """What is kept undecoded of a track that sleeps, for its next speech: two or three seconds at most."""
+        return self._sleep.kept + len(self._run.packets)
+
+    @property
     def waits_since(self) -> float:
         """When the oldest packet arrived that was pushed and not taken in yet; infinity if there is none."""
         oldest_at = self._timeline.oldest_at
@@ -108,14 +118,17 @@ class Ear:
         if self._sleep.state is not _ASLEEP:
             self._timeline.push(packet)
             return True
-        placed = self._timeline.place_at_once(packet)
-        if placed is None:
-            return self._wakes() or bool(self._gaps)
-        self._keep(placed)
-        return self._sleep.state is not _ASLEEP or bool(self._gaps)
+        run = self._run
+        if self._surely_silent(packet.data, packet.level) and run.takes(packet):
+            if len(run.packets) * run.ticks >= self._most_run_ticks:
+                self._skip_half()
+            return False
+        self._end_run()
+        return self._push_asleep(packet)
 
     def end(self) -> bool:
         """No more packets come: what waits for earlier ones waits no longer. Returns what `push` does."""
+        self._end_run()
         self._timeline.give_up_waiting()
         return self._wakes()
 
@@ -178,6 +191,33 @@ class Ear:
             self._taken += placed.samples
             self._taken_weight += weight(placed.samples, len(placed.packet.data))
 
+    def _push_asleep(self, packet: Packet) -> bool:
+        placed = self._timeline.place_at_once(packet)
+        if placed is None:
+            return self._wakes() or bool(self._gaps)
+        self._keep(placed)
+        if self._sleep.state is not _ASLEEP:
+            return True
+        if not self._counts:
+            self._run.begin(packet, self._ticks_in(packet.data))
+        return bool(self._gaps)
+
+    def _end_run(self) -> None:
+        """Place what was kept of a run."""
+        for packet in self._run.end():
+            placed = self._timeline.place_at_once(packet)
+            if placed is None:
+                self._wakes()
+            else:
+                self._keep(placed)
+
+    def _skip_half(self) -> None:
+        """Of a long run the first half will never be heard, whatever comes: only the clock goes on behind it."""
+        packets = self._run.packets
+        half = len(packets) // 2
+        self._timeline.skip(packets[:half], self._run.ticks)
+        del packets[:half]
+
     def _wakes(self) -> bool:
         """Whether the track is awake or wakes up now; what has come is kept undecoded until it does."""
         while self._sleep.state is _ASLEEP:
@@ -193,11 +233,11 @@ class Ear:
     def _keep(self, placed: PlacedPacket) -> None:
         packet = self.newest = placed.packet
         self._count(placed)
-        self._sleep.keep(placed, self._decoder.surely_silent(packet.data, packet.level))
+        self._sleep.keep(placed, self._surely_silent(packet.data, packet.level))
 
     def _falls_asleep(self, placed: PlacedPacket, speaking: bool) -> bool:
         packet = placed.packet
-        silent = self._skips_silence and self._decoder.surely_silent(packet.data, packet.level)
+        silent = self._skips_silence and self._surely_silent(packet.data, packet.level)
         return self._sleep.falls_asleep(placed, silent, speaking)
 
     def _decode_next(self, speaking: bool) -> bool:

@@ -16,9 +16,12 @@ from enum import Enum, auto
 from captions.stream.timeline import PlacedPacket
 from captions.types import samples_in
 
-__all__ = ["Sleep", "SleepState"]
+__all__ = ["KEPT_S", "Sleep", "SleepState"]
 
-_KEPT_SAMPLES = samples_in(1.0)
+KEPT_S = 1.0
+"""Of what a sleeping track was sent last: the pre-roll of its next speech, and a margin."""
+
+_KEPT_SAMPLES = samples_in(KEPT_S)
 _SLEEPS_AFTER_SAMPLES = samples_in(0.5)
 _PLAYED_SILENCE_SAMPLES = samples_in(1.0)
 
@@ -40,6 +43,11 @@ class Sleep:
         self._silent_for = 0
         self._kept: deque[PlacedPacket] = deque()
         self._taken_to = 0
+
+    @property
+    def kept(self) -> int:
+        """The packets that are kept."""
+        return len(self._kept)
 
     def falls_asleep(self, placed: PlacedPacket, silent: bool, speaking: bool) -> bool:
         """Whether a packet is the one over which the track falls asleep; it is kept, then.

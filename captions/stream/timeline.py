@@ -15,7 +15,7 @@ sent. Rules:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -176,6 +176,18 @@ class Timeline:
         self._arrived_at = packet.arrived_at
         start = self._samples(ticks)
         return PlacedPacket(packet, start, self._samples(end) - start)
+
+    def skip(self, packets: Sequence[Packet], ticks: int) -> None:
+        """Go on behind packets as if each had been pushed and popped: one behind the other, each of so many ticks, the
+        first as `place_at_once` would have it.
+        """
+        assert self._next_seq is not None
+        count = len(packets)
+        self._placed.extend(range(self._next_seq, self._next_seq + count))
+        self._next_seq += count
+        self._ticks += count * ticks
+        self._timestamp = self._ticks - ticks - self._base
+        self._arrived_at = packets[-1].arrived_at
 
     def pop(self) -> TimelineItem | None:
         """The next stretch of the track, in order; None until more packets come."""

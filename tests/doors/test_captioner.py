@@ -12,6 +12,7 @@ from captions.doors.captioner import Captioner, TrackError, TrackNews
 from captions.engine.orders import Arrived, BadAudio, Impaired
 from captions.metrics import Metrics
 from captions.stream.captions import CaptionWord, GapNotice, Latency, Participant, Segment, SpeechNotice, Uncaptioned
+from captions.stream.timeline import Packet, PlacedPacket
 from captions.types import (
     SAMPLE_RATE,
     Flushed,
@@ -71,7 +72,9 @@ class Stage:
         return self.segments()
 
     def arrived(self, start_s: float, end_s: float, at: float, captured_at: float | None = None) -> None:
-        self.track.heard(Arrived(samples(start_s), samples(end_s), at, captured_at))
+        start = samples(start_s)
+        placed = PlacedPacket(Packet(b"", at, captured_at), start, samples(end_s) - start)
+        self.track.heard(Arrived([placed]))
 
     def metric(self, name: str, **labels: str) -> float | None:
         return self.metrics.registry.get_sample_value(name, labels)

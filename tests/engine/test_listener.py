@@ -7,7 +7,7 @@ import queue
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pytest
@@ -169,8 +169,29 @@ def news(turn: Turn, track: int = 1) -> list[HearingEvent]:
     return [heard for to, heard in turn.heard if to == track and not isinstance(heard, Arrived)]
 
 
-def arrivals(turn: Turn, track: int = 1) -> list[Arrived]:
-    return [heard for to, heard in turn.heard if to == track and isinstance(heard, Arrived)]
+class Mark(NamedTuple):
+    """Where a packet lies and when it came."""
+
+    start: int
+    end: int
+    at: float
+    captured_at: float | None = None
+
+
+def marks(arrived: Arrived) -> list[Mark]:
+    return [
+        Mark(one.start, one.start + one.samples, one.packet.arrived_at, one.packet.captured_at)
+        for one in arrived.packets
+    ]
+
+
+def arrivals(turn: Turn, track: int = 1) -> list[Mark]:
+    return [mark for to, heard in turn.heard if to == track and isinstance(heard, Arrived) for mark in marks(heard)]
+
+
+def told(turn: Turn) -> list[tuple[int, HearingEvent | list[Mark]]]:
+    """What all tracks are told, arrivals as marks."""
+    return [(track, marks(event) if isinstance(event, Arrived) else event) for track, event in turn.heard]
 
 
 def taken(turns: Iterable[Turn]) -> int:
@@ -196,12 +217,12 @@ def test_a_track_is_told_to_the_model_and_to_its_connection_in_the_order_in_whic
         FlushTrack(1, "f"),
     ]
     assert closed.orders == [CloseTrack(1)]
-    assert turn.heard == [
-        (1, Arrived(0, frame, 0.0, None)),
+    assert told(turn) == [
+        (1, [Mark(0, frame, 0.0)]),
         (1, SpurtStarted(0)),
-        (1, Arrived(frame, 2 * frame, FRAME_S, None)),
-        (1, Arrived(2 * frame, 3 * frame, 2 * FRAME_S, None)),
-        (1, Arrived(3 * frame, 4 * frame, 3 * FRAME_S, None)),
+        (1, [Mark(frame, 2 * frame, FRAME_S)]),
+        (1, [Mark(2 * frame, 3 * frame, 2 * FRAME_S)]),
+        (1, [Mark(3 * frame, 4 * frame, 3 * FRAME_S)]),
         (1, SpurtEnded(2 * frame)),
     ]
 
@@ -237,7 +258,8 @@ def test_however_many_packets_a_turn_takes_a_track_is_heard_the_same(packets_a_t
     turns = [bench.hear(opened())]
     turns += [bench.hear(*packets[at : at + packets_a_turn]) for at in range(0, len(packets), packets_a_turn)]
     assert outline(order for turn in turns for order in turn.orders) == outline(whole.orders)
-    assert [heard for turn in turns for heard in turn.heard] == whole.heard
+    assert [event for turn in turns for event in news(turn)] == news(whole)
+    assert [mark for turn in turns for mark in arrivals(turn)] == arrivals(whole)
 
 
 def test_silence_is_neither_decoded_nor_pushed_after_half_a_second_unless_told_to() -> None:
@@ -729,26 +751,23 @@ def test_arrivals_cover_the_audio_and_carry_the_moments_of_its_packets() -> None
         PacketArrived(1, Packet(np.full(2 * 1, 9_000, "<i2").tobytes(), 5.5)),
         PacketArrived(1, Packet(np.full(2 * 1, 9_000, "<i2").tobytes(), 5.75)),
     )
-    assert turn.heard == [
-        (1, Arrived(0, 480, 5.0, 70.0)),
-        (1, Arrived(480, 720, 5.25, 70.02)),
-        (1, Arrived(720, 721, 5.5, None)),
-        (1, Arrived(721, 723, 5.75, None)),
+    assert told(turn) == [
+        (1, [Mark(0, 480, 5.0, 70.0), Mark(480, 720, 5.25, 70.02), Mark(720, 721, 5.5), Mark(721, 723, 5.75)])
     ]
 
 
 def test_arrivals_of_a_stream_that_lost_nothing_have_no_gap_between_them() -> None:
-    told = [arrived for turn in hear_opus(opus_packets(50)) for arrived in arrivals(turn)]
-    assert (told[0].start, told[-1].end) == (0, 50 * PACKET)
-    assert all(before.end == after.start for before, after in pairwise(told))
+    marked = [arrived for turn in hear_opus(opus_packets(50)) for arrived in arrivals(turn)]
+    assert (marked[0].start, marked[-1].end) == (0, 50 * PACKET)
+    assert all(before.end == after.start for before, after in pairwise(marked))
 
 
 def test_a_voice_that_wakes_its_track_has_arrivals_from_the_second_before() -> None:
     bench = Bench()
     bench.hear(opened(), *silent(1, 50))
-    told = arrivals(bench.hear(*loud(1, 1, first=50)))
-    assert (told[0].start, told[-1].end) == (39 * FRAME_SAMPLES, 51 * FRAME_SAMPLES)
-    assert all(before.end == after.start for before, after in pairwise(told))
+    marked = arrivals(bench.hear(*loud(1, 1, first=50)))
+    assert (marked[0].start, marked[-1].end) == (39 * FRAME_SAMPLES, 51 * FRAME_SAMPLES)
+    assert all(before.end == after.start for before, after in pairwise(marked))
 
 
 # Several tracks
@@ -858,13 +877,13 @@ def test_the_thread_delivers_what_it_is_told_and_ends_a_stalled_spurt_by_itself(
     bench.listener.start()
     for notice in (opened(), *loud(1, 2)):
         bench.listener.tell(notice)
-    heard: list[HearingEvent] = []
+    heard: list[HearingEvent | list[Mark]] = []
     while SpurtStarted(0) not in heard or len(heard) < 3:
-        heard += [event for _, event in bench.turns.get(timeout=PATIENCE_S).heard]
+        heard += [event for _, event in told(bench.turns.get(timeout=PATIENCE_S))]
     assert heard == [
-        Arrived(0, FRAME_SAMPLES, 0.0, None),
+        [Mark(0, FRAME_SAMPLES, 0.0)],
         SpurtStarted(0),
-        Arrived(FRAME_SAMPLES, 2 * FRAME_SAMPLES, FRAME_S, None),
+        [Mark(FRAME_SAMPLES, 2 * FRAME_SAMPLES, FRAME_S)],
     ]
     bench.now = 100.0
     end = 2 * FRAME_SAMPLES

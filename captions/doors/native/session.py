@@ -8,7 +8,7 @@ from captions.doors.captioner import TrackError, TrackNews
 from captions.doors.grant import Grant, Right
 from captions.doors.names import error_text
 from captions.doors.native import messages as native
-from captions.doors.published_track import PublishedTrack
+from captions.doors.published_track import Delivery, PublishedTrack
 from captions.doors.resume_log import ResumeLog
 from captions.doors.service import Service, Write
 from captions.doors.slots import NoSlot
@@ -217,6 +217,7 @@ class Session:
     ) -> int:
         """The packets of one message. Of a track with some that cannot be heard that is said once."""
         by_handle = self._by_handle
+        delivery = Delivery(self._service.engine)
         strange: set[int] = set()
         in_vain = 0
         for packet in packets:
@@ -225,10 +226,14 @@ class Session:
                 strange.add(packet.handle)
                 continue
             in_vain += not track.hear(
-                Packet(packet.data, arrived_at, packet.captured_at, packet.seq, packet.timestamp, packet.level)
+                Packet(packet.data, arrived_at, packet.captured_at, packet.seq, packet.timestamp, packet.level),
+                delivery,
             )
-            if track.is_full:
+            if not track.is_live and track.is_full:
+                delivery.finish()
+                delivery = Delivery(self._service.engine)
                 await track.room()
+        delivery.finish()
         if strange or spoilt:
             wrong = [self._error_of(handle, "unknown_track", f"no track has the handle {handle}") for handle in strange]
             wrong += [self._error_of(handle, "bad_message", why) for handle, why in dict(reversed(spoilt)).items()]
