@@ -26,6 +26,7 @@ from captions.doors.native.messages import (
     Latency,
     Limits,
     Mute,
+    OtherNodes,
     Packets,
     Participant,
     Ping,
@@ -97,6 +98,7 @@ SERVER: list[tuple[ServerMessage, dict[str, Any]]] = [
             },
         },
     ),
+    (OtherNodes(["ws://a:1"]), {"type": "nodes", "nodes": ["ws://a:1"]}),
     (Started("t1", 7), {"type": "started", "track": "t1", "handle": 7}),
     (
         Segment(
@@ -468,6 +470,7 @@ SERVER_MESSAGES: st.SearchStrategy[ServerMessage] = st.one_of(
     st.builds(GapNotice, TEXTS, FLOATS, FLOATS, TEXTS),
     st.builds(Pong, TEXTS, FLOATS, st.none() | FLOATS),
     st.builds(Stopped, TEXTS),
+    st.builds(OtherNodes, st.lists(TEXTS)),
     st.builds(Error, st.sampled_from(get_args(native.ErrorCode)), TEXTS, st.booleans(), st.none() | TEXTS),
 )
 
@@ -555,6 +558,7 @@ def test_the_public_names() -> None:
         "MOST_PACKETS",
         "Missed",
         "Mute",
+        "OtherNodes",
         "Packets",
         "Participant",
         "Ping",
