@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
 import sys
 import time
 import urllib.request
@@ -18,6 +17,7 @@ import msgspec
 from bench.cluster.bus import node_over, revision_of
 from bench.load.raw_socket import RawSocket
 from bench.measure.process import cpu_s, resident_mb
+from bench.servers.free_port import free_port
 from bench.servers.redis_server import RedisServer
 from captions.rooms.shared import SharedRooms
 
@@ -92,9 +92,7 @@ async def measure_gateway(redis: RedisServer, readers: int, rooms: int, seconds:
 @asynccontextmanager
 async def _gateway(redis: RedisServer) -> AsyncIterator[tuple[asyncio.subprocess.Process, int, float]]:
     """`captions serve --role watch` as anybody starts it, and how long it took until a reader could be let in."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     limits = ("CONNECTIONS", "CONNECTIONS_PER_ADDRESS", "HANDSHAKES")
     settings = {f"CAPTIONS_LIMITS_{name}": _MOST_CONNECTIONS for name in limits}
     command = [sys.executable, "-m", "captions", "serve", "--role", "watch", "--redis", redis.url, "--port", str(port)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import socket
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from bench.protocols import PROTOCOLS
 from bench.report.console import console, finish, progress
 from bench.report.names import reading, title
 from bench.report.results import Result, Run
+from bench.servers.free_port import free_port
 from bench.servers.own_server import PeerServer, own_server, peer_server
 
 __all__ = ["COMPARED", "add_to", "ratios"]
@@ -60,7 +60,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def run(arguments: argparse.Namespace) -> int:
     clip = clip_of(arguments, arguments.seconds)
-    port = _free_port()
+    port = free_port()
     peer = peer_server(arguments.peer.replace("{port}", str(port)), port)
     theirs = Target("", arguments.peer_protocol, arguments.peer_key, _WIRE, arguments.language)
     with console.status("starting the peer"):
@@ -121,10 +121,3 @@ def _table(theirs: Run, ours: Run) -> Table:
         cells = ["-" if figure is None else reading(figure) for figure in (*pair, compared.get(name))]
         table.add_row(title(name), *cells)
     return table
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+
+from bench.servers.free_port import free_port
 
 __all__ = ["RedisServer", "redis_server"]
 
@@ -62,10 +63,7 @@ class RedisServer:
 
 @asynccontextmanager
 async def redis_server() -> AsyncIterator[RedisServer]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = RedisServer(port)
+    server = RedisServer(free_port())
     await server.start()
     try:
         yield server

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import socket
 import ssl
 import subprocess
 from collections.abc import AsyncIterator
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 from websockets.asyncio.client import connect
 
+from bench.servers.free_port import free_port
 from captions.doors.native.messages import Segment, decode_server
 from tests.redis_server import needs_redis, redis_server
 from tests.server.harness import PATIENCE_S, Served, Talker, serving
@@ -38,9 +38,7 @@ def new_certificate(folder: Path) -> Path:
 async def haproxy(folder: Path, speech: list[str], gateway: str) -> AsyncIterator[tuple[str, ssl.SSLContext]]:
     """The proxy's address, and what a client trusts."""
     certificate = new_certificate(folder)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     places = {"SPEECH_1": speech[0], "SPEECH_2": speech[1], "GATEWAY_1": gateway}
     environment = os.environ | {"LISTEN": f"127.0.0.1:{port}", "CERTIFICATE": str(certificate)}
     environment |= {name: url.removeprefix("ws://") for name, url in places.items()}
