@@ -158,10 +158,10 @@ class Captioner:
         for placed in packets:
             packet, end = placed.packet, placed.start + placed.samples
             samples += placed.samples
+            self._heard_to = end
             self._arrivals.arrived(end, packet.arrived_at)
             if packet.captured_at is not None:
                 self._captures.arrived(end, packet.captured_at + placed.samples / SAMPLE_RATE)
-        self._heard_to = end
         self._metrics.audio_seconds.inc(seconds(samples))
 
     def _speech(self, speaking: bool, at: int) -> None:

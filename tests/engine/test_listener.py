@@ -3,19 +3,13 @@ out."""
 
 from __future__ import annotations
 
-import queue
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from itertools import pairwise
-from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from captions.engine.listener import ROUND_TRACKS, STALL_MARGIN_S, TURN_S, Listener
 from captions.engine.orders import (
-    Arrived,
     AudioEnded,
     BadAudio,
     CloseTrack,
@@ -26,14 +20,8 @@ from captions.engine.orders import (
     Impaired,
     Notice,
     OpenTrack,
-    Order,
     PacketArrived,
-    PushFrame,
-    RankTrack,
-    SenderHeld,
-    SenderReleased,
     StartSpeech,
-    Taken,
     TrackClosed,
     TrackMuted,
     TrackOpened,
@@ -43,160 +31,29 @@ from captions.stream.chunk_cutter import CHUNK_SPAN
 from captions.stream.codec import Codec
 from captions.stream.opus import OPUS_CLOCK, OpusEncoder
 from captions.stream.timeline import Packet
-from captions.types import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE, Frame, Gap
-from captions.vad.gate import GatePolicy, SpurtEnded, SpurtStarted
+from captions.types import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE, Gap
+from captions.vad.gate import SpurtEnded, SpurtStarted
 from captions.vad.silero import SileroVad
+from tests.engine.listening import (
+    PACKET,
+    PATIENCE_S,
+    Bench,
+    Mark,
+    Pushed,
+    arrivals,
+    frames_of,
+    loud,
+    news,
+    opened,
+    outline,
+    said,
+    silent,
+    spoken,
+    starts,
+    taken,
+    told,
+)
 from tests.speech import dickens
-
-HANGOVER_S = 0.128
-"""Four of the detector's chunks, of which two frames hold five."""
-
-PACKET = 480
-"""20 ms, of which four make a frame."""
-
-PATIENCE_S = 30.0
-
-
-class Loudness(SileroVad):
-    """Takes whatever is loud for speech, and remembers what it was asked."""
-
-    def __init__(self) -> None:
-        self.opened = 0
-        self.closed: list[int] = []
-        self.resets: list[int] = []
-        self.calls: list[list[int]] = []
-
-    def open(self) -> int:
-        self.opened += 1
-        return self.opened - 1
-
-    def reset(self, stream: int) -> None:
-        self.resets.append(stream)
-
-    def close(self, stream: int) -> None:
-        self.closed.append(stream)
-
-    def probabilities(self, streams: Sequence[int], chunks: NDArray[np.float32]) -> NDArray[np.float32]:
-        self.calls.append(list(streams))
-        return np.asarray(np.abs(chunks).mean(axis=1) > 0.25, np.float32)
-
-
-@dataclass(frozen=True)
-class Pushed:
-    """A `PushFrame` without its samples."""
-
-    track: int
-    start: int
-    arrived_at: float
-
-
-Outline: TypeAlias = Pushed | Order
-
-
-class Bench:
-    """A listener and the clock it reads."""
-
-    def __init__(
-        self,
-        vad: SileroVad | None = None,
-        *,
-        hangover_s: float = HANGOVER_S,
-        most_pending_s: float = 20.0,
-        skips_silence: bool = True,
-    ) -> None:
-        self.now = 0.0
-        self.vad = Loudness()
-        self.turns: queue.Queue[Turn] = queue.Queue()
-        self.listener = Listener(
-            vad or self.vad,
-            GatePolicy(hangover_s=hangover_s),
-            self.turns.put,
-            lambda: self.now,
-            most_pending_s=most_pending_s,
-            skips_silence=skips_silence,
-            pause_s=0.0,
-        )
-
-    def hear(self, *notices: Notice, at: float | None = None) -> Turn:
-        self.now = self.now if at is None else at
-        for notice in notices:
-            self.listener.tell(notice)
-        return self.listener.turn()
-
-
-def opened(track: int = 1, *, drops: bool = True) -> TrackOpened:
-    return TrackOpened(track, "room", Codec("pcm_f32le", SAMPLE_RATE), drops)
-
-
-def said(level: float, samples: int = FRAME_SAMPLES) -> bytes:
-    return np.full(samples, level, "<f4").tobytes()
-
-
-def sounds(track: int, *levels: float, first: int = 0) -> list[Notice]:
-    """Frames of constant loudness, each in one packet, the first of them frame number `first`."""
-    return [PacketArrived(track, Packet(said(level), (first + n) * FRAME_S)) for n, level in enumerate(levels)]
-
-
-def loud(track: int, frames: int, first: int = 0) -> list[Notice]:
-    return sounds(track, *[0.5] * frames, first=first)
-
-
-def silent(track: int, frames: int, first: int = 0) -> list[Notice]:
-    return sounds(track, *[0.0] * frames, first=first)
-
-
-def spoken(start_s: float, end_s: float) -> list[Notice]:
-    """The reader's voice on track 1, in packets of 20 ms."""
-    blocks = dickens(start_s, end_s).astype("<f4").reshape(-1, PACKET)
-    return [PacketArrived(1, Packet(block.tobytes(), n / 50)) for n, block in enumerate(blocks)]
-
-
-def outline(orders: Iterable[Order]) -> list[Outline]:
-    return [Pushed(o.track, o.frame.start, o.frame.arrived_at) if isinstance(o, PushFrame) else o for o in orders]
-
-
-def frames_of(turns: Iterable[Turn]) -> list[Frame]:
-    return [order.frame for turn in turns for order in turn.orders if isinstance(order, PushFrame)]
-
-
-def starts(turn: Turn) -> list[tuple[int, int]]:
-    """Of each frame pushed its track and its number on the track's clock."""
-    return [(o.track, o.frame.start // FRAME_SAMPLES) for o in turn.orders if isinstance(o, PushFrame)]
-
-
-def news(turn: Turn, track: int = 1) -> list[HearingEvent]:
-    """What a track is told, but for the arrivals."""
-    return [heard for to, heard in turn.heard if to == track and not isinstance(heard, Arrived)]
-
-
-class Mark(NamedTuple):
-    """Where a packet lies and when it came."""
-
-    start: int
-    end: int
-    at: float
-    captured_at: float | None = None
-
-
-def marks(arrived: Arrived) -> list[Mark]:
-    return [
-        Mark(one.start, one.start + one.samples, one.packet.arrived_at, one.packet.captured_at)
-        for one in arrived.packets
-    ]
-
-
-def arrivals(turn: Turn, track: int = 1) -> list[Mark]:
-    return [mark for to, heard in turn.heard if to == track and isinstance(heard, Arrived) for mark in marks(heard)]
-
-
-def told(turn: Turn) -> list[tuple[int, HearingEvent | list[Mark]]]:
-    """What all tracks are told, arrivals as marks."""
-    return [(track, marks(event) if isinstance(event, Arrived) else event) for track, event in turn.heard]
-
-
-def taken(turns: Iterable[Turn]) -> int:
-    return sum(heard.samples for turn in turns for heard in news(turn) if isinstance(heard, Taken))
-
 
 # One track
 
@@ -386,290 +243,6 @@ def test_speech_behind_a_mute_is_a_new_spurt_to_a_detector_that_starts_afresh() 
     turn = bench.hear(TrackMuted(1), *silent(1, 2, first=2), *loud(1, 2, first=4))
     assert bench.vad.resets == [0]
     assert news(turn) == [SpurtEnded(2 * FRAME_SAMPLES), SpurtStarted(4 * FRAME_SAMPLES)]
-
-
-# Tracks from which nothing comes any more
-
-
-def test_a_track_from_which_nothing_comes_in_mid_spurt_is_ended_after_the_hangover_and_a_margin() -> None:
-    bench = Bench()
-    bench.hear(opened(), *loud(1, 3))
-    stalled_at = 2 * FRAME_S + HANGOVER_S + STALL_MARGIN_S
-    assert bench.hear(at=stalled_at - 0.001) == Turn([], [])
-    end = 3 * FRAME_SAMPLES
-    assert bench.hear(at=stalled_at + 0.001) == Turn([EndSpeech(1, at=end)], [(1, SpurtEnded(end))])
-    assert bench.hear(at=stalled_at + 100.0) == Turn([], [])
-
-
-def test_a_track_that_is_held_back_is_not_taken_to_have_ended_until_it_is_let_go() -> None:
-    bench = Bench()
-    bench.hear(opened(drops=False), *loud(1, 3), SenderHeld(1))
-    assert bench.hear(at=100.0) == Turn([], [])
-    assert news(bench.hear(SenderReleased(1))) == [SpurtEnded(3 * FRAME_SAMPLES)]
-
-
-def test_a_silent_track_from_which_nothing_comes_is_left_alone() -> None:
-    bench = Bench()
-    bench.hear(opened(), *silent(1, 3))
-    assert bench.hear(at=100.0) == Turn([], [])
-
-
-def test_a_track_that_stalls_does_not_end_the_spurt_of_one_that_goes_on() -> None:
-    bench = Bench()
-    bench.hear(opened(1), opened(2), *loud(1, 3), *loud(2, 3))
-    turn = bench.hear(*loud(2, 1, first=10), at=10 * FRAME_S)
-    assert (news(turn, 1), news(turn, 2)) == ([SpurtEnded(3 * FRAME_SAMPLES)], [])
-
-
-def test_a_track_that_stalled_and_comes_back_speaking_has_a_new_spurt() -> None:
-    bench = Bench()
-    bench.hear(opened(), *loud(1, 2))
-    bench.hear(at=10.0)
-    assert news(bench.hear(*silent(1, 2, first=125), *loud(1, 2, first=127))) == [SpurtStarted(4 * FRAME_SAMPLES)]
-
-
-# Who gives way
-
-
-class Slow(Loudness):
-    """Costs as much time of `bench` as it is told, for every track it hears."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.costs_s = 0.0
-        self.bench: Bench | None = None
-
-    def probabilities(self, streams: Sequence[int], chunks: NDArray[np.float32]) -> NDArray[np.float32]:
-        assert self.bench is not None
-        self.bench.now += self.costs_s * len(streams)
-        return super().probabilities(streams, chunks)
-
-
-def slow(costs_s: float, **settings: Any) -> Bench:
-    """A listener that needs so many seconds for a chunk of one track."""
-    vad = Slow()
-    vad.costs_s = costs_s
-    vad.bench = Bench(vad, **settings)
-    vad.bench.vad = vad
-    return vad.bench
-
-
-def test_a_turn_ends_with_the_round_in_which_its_time_is_over_and_the_next_goes_on() -> None:
-    bench = slow(TURN_S)
-    turn = bench.hear(opened(), *loud(1, 5))
-    assert starts(turn) == [(1, 0)]
-    assert bench.listener.has_rest
-    turns = [bench.listener.turn() for _ in range(5)]
-    assert [starts(turn) for turn in turns] == [*([(1, n)] for n in range(1, 5)), []]
-    assert not bench.listener.has_rest
-
-
-def test_a_burst_of_many_tracks_does_not_hold_up_who_sends_in_time() -> None:
-    """50 tracks give 20 s of audio at once. The bystander's frames come every 80 ms, and cost no more than the round in
-    which they came.
-    """
-    bench = slow(0.0005)
-    crowd = range(2, 52)
-    bench.hear(opened(1), *(opened(track) for track in crowd))
-    bench.hear(*(one for track in crowd for one in loud(track, 250)))
-    for number in range(50):
-        began_at = bench.now
-        turns: list[Turn] = []
-        while (1, number) not in [one for turn in turns for one in starts(turn)]:
-            turns.append(bench.hear(*(loud(1, 1, first=number) if not turns else []), at=bench.now))
-            assert bench.now - began_at <= 0.08
-        bench.now = max(bench.now, began_at + FRAME_S)
-
-
-def test_in_a_turn_that_is_too_short_connections_take_turns_and_rooms_within_them() -> None:
-    bench = slow(TURN_S / ROUND_TRACKS)
-    many = [TrackOpened(n, f"room {n % 2}", Codec("pcm_f32le", SAMPLE_RATE), True, source=1) for n in range(200)]
-    few = [TrackOpened(n, "room", Codec("pcm_f32le", SAMPLE_RATE), True, source=2) for n in range(200, 210)]
-    bench.hear(*many, *few)
-    turn = bench.hear(*(one for track in [*many, *few] for one in loud(track.track, 1)))
-    heard = [track for track, _ in starts(turn)]
-    assert len(heard) == ROUND_TRACKS
-    assert set(heard) >= {track.track for track in few}
-    assert [track % 2 for track in heard if track < 200] == [0, 1] * 27
-
-
-def test_it_knows_how_long_audio_waited_even_what_is_left_for_the_next_turn() -> None:
-    bench = slow(0.05)
-    bench.hear(*(opened(track) for track in range(4)))
-    for number in range(100):
-        bench.now = max(bench.now, number * FRAME_S)
-        bench.hear(*(one for track in range(4) for one in loud(track, 1, first=number)))
-    assert bench.listener.lateness.recent(bench.now) > 2.0, "it falls behind by 120 ms with each frame"
-
-
-def test_what_comes_ahead_of_its_time_is_not_heard_late() -> None:
-    bench = slow(0.01)
-    bench.hear(opened(), *burst(1, 100, 0.0))
-    while bench.listener.has_rest:
-        bench.hear()
-    assert bench.listener.lateness.recent(bench.now) < 0.05
-
-
-def test_of_a_burst_only_what_is_past_its_time_is_late() -> None:
-    """Each of 100 tracks gives a second at once. It takes a little longer to hear, none of it long past its time."""
-    bench = slow(0.00036)
-    crowd = range(100)
-    bench.hear(*(opened(track) for track in crowd))
-    bench.hear(*(one for track in crowd for one in burst(track, 12, 0.0)))
-    while bench.listener.has_rest:
-        bench.hear()
-    assert bench.now > 0.8
-    assert bench.listener.lateness.recent(bench.now) < 0.1
-
-
-def ranks(*turns: Turn) -> list[RankTrack]:
-    return [order for turn in turns for order in turn.orders if isinstance(order, RankTrack)]
-
-
-def test_a_track_that_is_ahead_of_its_time_is_a_file_and_goes_behind_the_others_until_it_is_no_longer() -> None:
-    bench = Bench()
-    turn = bench.hear(opened(1, drops=False), opened(2), *burst(1, 60, 0.0))
-    assert ranks(turn) == [RankTrack(1, live=False)]
-    turn = bench.hear(*burst(1, 2, 0.1), *burst(2, 3, 0.1), at=0.1)
-    assert starts(turn) == [(2, 0), (2, 1), (2, 2), (1, 60), (1, 61)]
-    assert ranks(turn) == []
-
-
-def burst(track: int, frames: int, at: float) -> list[Notice]:
-    """So many frames that came at one moment."""
-    return [PacketArrived(track, Packet(said(0.5), at)) for _ in range(frames)]
-
-
-def test_who_speaks_is_live_though_nothing_of_it_may_be_dropped() -> None:
-    """As La Suite's plugin does, and as any client after a network that stood still for a second and a half."""
-    bench = Bench()
-    turns = [bench.hear(opened(drops=False))]
-    turns += [bench.hear(*burst(1, 1, n * FRAME_S), at=n * FRAME_S) for n in range(50)]
-    turns += [bench.hear(*burst(1, 18, 68 * FRAME_S), at=68 * FRAME_S)]
-    assert ranks(*turns) == []
-
-
-def test_a_file_whose_sender_begins_to_speak_is_live_again() -> None:
-    bench = Bench()
-    turns = [bench.hear(opened(drops=False), *burst(1, 30, 0.0))]
-    turns += [bench.hear(*burst(1, 1, n * FRAME_S), at=n * FRAME_S) for n in range(30, 40)]
-    assert ranks(*turns) == [RankTrack(1, live=False), RankTrack(1, live=True)]
-
-
-def test_a_live_flood_is_no_file_but_what_it_sent_too_early_waits_for_what_others_say() -> None:
-    bench = slow(TURN_S)
-    bench.hear(opened(1), opened(2), *burst(1, 10, 0.0))
-    turns = [bench.hear(*burst(2, 1, bench.now)), bench.listener.turn()]
-    assert (2, 0) in [one for turn in turns for one in starts(turn)]
-    assert ranks(*turns) == []
-
-
-def test_what_has_waited_too_long_is_dropped_oldest_first_and_told() -> None:
-    bench = slow(TURN_S, most_pending_s=2.0)
-    turn = bench.hear(opened(), *loud(1, 5))
-    assert starts(turn) == [(1, 0)]
-    turn = bench.hear(at=2.0 + 2.5 * FRAME_S)
-    assert starts(turn) == [(1, 3)]
-    assert [one for one in news(turn) if isinstance(one, Gap)] == [Gap(FRAME_SAMPLES, 3 * FRAME_SAMPLES, "overload")]
-
-
-def test_nothing_is_dropped_of_a_track_whose_sender_can_wait() -> None:
-    bench = slow(TURN_S, most_pending_s=2.0)
-    bench.hear(opened(drops=False), *loud(1, 3))
-    turns = [bench.hear(at=3.0), bench.listener.turn()]
-    assert [starts(turn) for turn in turns] == [[(1, 1)], [(1, 2)]]
-
-
-def test_what_is_dropped_resets_the_detector() -> None:
-    bench = slow(TURN_S, most_pending_s=2.0)
-    bench.hear(opened(), *loud(1, 50))
-    assert bench.vad.resets == []
-    bench.hear(at=3.0)
-    assert bench.vad.resets == [0]
-
-
-def test_a_flush_and_an_end_wait_for_the_audio_before_them_and_what_comes_behind_them_too() -> None:
-    bench = slow(TURN_S)
-    turns = [
-        bench.hear(opened(), *loud(1, 2), FlushAsked(1, "f"), *loud(1, 1, first=2), TrackMuted(1), AudioEnded(1, "end"))
-    ]
-    while bench.listener.has_rest:
-        turns.append(bench.listener.turn())
-    assert outline(order for turn in turns for order in turn.orders) == [
-        OpenTrack(1, "room", drops=True),
-        Pushed(1, 0, 0.0),
-        StartSpeech(1),
-        Pushed(1, FRAME_SAMPLES, FRAME_S),
-        FlushTrack(1, "f"),
-        Pushed(1, 2 * FRAME_SAMPLES, 2 * FRAME_S),
-        EndSpeech(1, at=3 * FRAME_SAMPLES),
-        FlushTrack(1, "end"),
-    ]
-
-
-def test_a_track_that_is_closed_leaves_nothing_behind() -> None:
-    bench = slow(TURN_S)
-    bench.hear(opened(), *loud(1, 3), FlushAsked(1, "f"))
-    turn = bench.hear(TrackClosed(1))
-    assert outline(turn.orders) == [CloseTrack(1)]
-    assert not bench.listener.has_rest
-
-
-def test_a_spurt_whose_audio_waits_is_no_stalled_one() -> None:
-    bench = slow(TURN_S)
-    turn = bench.hear(opened(), *loud(1, 2))
-    assert news(turn) == [SpurtStarted(0)]
-    assert [one for one in news(bench.hear(at=5.0)) if isinstance(one, SpurtEnded)] == []
-
-
-def test_bytes_that_wait_are_counted_from_the_telling_to_the_taking() -> None:
-    bench = slow(TURN_S)
-    size = 4 * FRAME_SAMPLES
-    bench.hear(opened())
-    assert bench.listener.pending_bytes(0) == 0
-    assert bench.listener.pending_bytes(3 * size) == 3 * size
-    bench.hear(*loud(1, 3))
-    assert bench.listener.pending_bytes(3 * size) == 2 * size
-    bench.listener.turn()
-    bench.listener.turn()
-    assert bench.listener.pending_bytes(3 * size) == 0
-
-
-def test_a_flood_of_a_track_that_does_not_drop_is_heard_whole_and_told_as_it_is_taken() -> None:
-    bench = Bench()
-    turn = bench.hear(opened(drops=False), *loud(1, 4))
-    frame = FRAME_SAMPLES
-    assert turn.orders[0] == OpenTrack(1, "room", drops=False)
-    assert starts(turn) == [(1, 0), (1, 1), (1, 2), (1, 3)]
-    assert news(turn) == [
-        Taken(frame, frame, pushed_to=frame),
-        SpurtStarted(0),
-        Taken(frame, frame, pushed_to=2 * frame),
-        Taken(frame, frame, pushed_to=3 * frame),
-        Taken(frame, frame, pushed_to=4 * frame),
-    ]
-
-
-def test_of_a_packet_that_fills_no_frame_what_was_taken_is_told_at_once() -> None:
-    turn = Bench().hear(opened(drops=False), PacketArrived(1, Packet(said(0.5, PACKET), 0.0)))
-    assert news(turn) == [Taken(PACKET, PACKET, pushed_to=0)]
-
-
-def test_what_is_taken_adds_up_to_all_that_was_sent_whatever_became_of_it() -> None:
-    """HearingEvent, late, repeated, restarted, damaged or slept through."""
-    numbers = [0, 1, 2, 2, 5, 5, 4, 3, *range(6, 60), 10, 58, *range(61, 70), *range(30_000, 30_010)]
-    packets = [Packet(said(0.5, PACKET), n / 50, None, n, n * PACKET) for n in numbers]
-    packets += [Packet(said(np.nan, PACKET), n / 50, None, n, n * PACKET) for n in range(30_010, 30_020)]
-    packets += [Packet(said(0.0, PACKET), n / 50, None, n, n * PACKET) for n in range(30_020, 30_100)]
-    bench = Bench()
-    turns = [bench.hear(opened(drops=False))]
-    turns += [bench.hear(PacketArrived(1, packet)) for packet in packets]
-    assert taken(turns) == len(packets) * PACKET
-
-
-def test_a_track_that_drops_is_not_told_what_was_taken() -> None:
-    bench = Bench()
-    assert taken([bench.hear(opened(), *loud(1, 2), *silent(1, 20, first=2))]) == 0
 
 
 # What a network and a sender spoil
