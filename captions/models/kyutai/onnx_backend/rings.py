@@ -3,11 +3,18 @@
 A lane has as many places as its context. The old ones fill all but the last few, from the front, and are then a ring:
 their order does not matter to attention, which has turned each key by its position. The graph writes a step's new
 places behind the old. Where the ring is full these are the last few, and after the run they take those of the oldest.
+
+Memory is taken page by page as a lane hears: a minute is 196 MB a lane of the 1B, and few spurts last so long. What a
+long one took is given back with the lane's reset. So it is mapped here: numpy would ask for pages of 2 MB, and the
+first place of each head would take nearly all of them.
 """
 
 from __future__ import annotations
 
+import math
+import mmap
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +25,9 @@ from captions.models.kyutai.onnx_backend.program import Program
 __all__ = ["KINDS", "Rings", "Shape", "kept", "renewed"]
 
 KINDS = ("keys", "values")
+
+RETAINED_PLACES = 256
+"""A lane that has heard no more keeps its memory: taking pages anew costs some milliseconds."""
 
 
 def kept(kind: str, layer: int, lane: int) -> str:
@@ -60,7 +70,13 @@ class Rings:
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
         lanes, places = shape.lanes, shape.places
-        self.kept = np.zeros((2, lanes, shape.layers, shape.heads, shape.context, shape.dim), np.float32)
+        size = (2, lanes, shape.layers, shape.heads, shape.context, shape.dim)
+        length = math.prod(size) * np.dtype(np.float32).itemsize
+        # Private, because what is shared outlives its pages here.
+        self._memory = mmap.mmap(-1, length, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        with suppress(AttributeError, OSError):  # Not every system has pages of 2 MB, or a word against them.
+            self._memory.madvise(mmap.MADV_NOHUGEPAGE)
+        self.kept = np.frombuffer(self._memory, np.float32).reshape(size)
         self.heard = np.zeros(lanes, np.int64)
         self._start, self._start_heard = self.kept[:, 0, :, :, :0], 0
         self._nobodys = np.zeros((1, shape.heads, places, shape.dim), np.float32)
@@ -81,6 +97,8 @@ class Rings:
         """Forget what `lanes` have heard, but for what `start_from` has noted. Nothing past that is ever read."""
         places = self._start.shape[-2]
         for lane in lanes:
+            if self.heard[lane] > RETAINED_PLACES:
+                self._give_back(lane)
             self.kept[:, lane, :, :, :places] = self._start
             self.heard[lane] = self._start_heard
 
@@ -133,6 +151,15 @@ class Rings:
                 if written >= shape.old:
                     self.kept[:, lane, :, :, target] = self.kept[:, lane, :, :, written]
             self.heard[lane] = heard + shape.places
+
+    def _give_back(self, lane: int) -> None:
+        """Let the system have the pages that are all `lane`'s; they come back empty when they are written to."""
+        size = self.kept[0, 0].nbytes
+        for number in range(len(KINDS)):
+            start = (number * self.shape.lanes + lane) * size
+            first, last = -(-start // mmap.PAGESIZE), (start + size) // mmap.PAGESIZE
+            if first < last:
+                self._memory.madvise(mmap.MADV_DONTNEED, first * mmap.PAGESIZE, (last - first) * mmap.PAGESIZE)
 
     def _bind_lane(self, program: Program, lane: int, own: bool) -> None:
         """Let what `lane` keeps be its own, or nobody's."""

@@ -12,6 +12,7 @@ from bench.kyutai.shapes import LM_SMALL, MIMI_SMALL, write_random_checkpoint
 from captions.models.kyutai.checkpoint import Checkpoint
 from captions.models.kyutai.onnx_backend.backend import OnnxBackend
 from captions.models.kyutai.onnx_backend.convert import convert
+from captions.models.kyutai.onnx_backend.rings import Rings, Shape
 from captions.models.load import DIGITS
 from captions.types import FRAME_SAMPLES, Pcm
 
@@ -74,6 +75,24 @@ def test_a_reset_leaves_the_other_lanes_alone(small_checkpoint: Path) -> None:
     begun = say(backend, 2, frames[:20])
     backend.reset([0, 1])
     assert begun + say(backend, 2, frames[20:]) == undisturbed
+
+
+def test_a_lane_that_is_reset_gives_back_the_memory_of_a_long_spurt() -> None:
+    rings = Rings(Shape(lanes=2, layers=4, heads=4, dim=64, context=1_024, places=1, max_period=None))
+    before = resident_bytes()
+    rings.fill(0, 1_024)
+    rings.fill(1, 1_024)
+    assert resident_bytes() - before > 0.9 * rings.kept.nbytes
+    rings.reset([0])
+    assert resident_bytes() - before < 0.6 * rings.kept.nbytes
+    assert not rings.kept[:, 0].any()
+    assert rings.kept[:, 1].all(), "the other lane's stays"
+
+
+def resident_bytes() -> int:
+    """Of this process, as the system counts it now."""
+    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Rss:")) * 1024
 
 
 @pytest.mark.parametrize("weights", ["int8", "int4"])
