@@ -317,14 +317,14 @@ def decode_client(data: bytes, encoding: Encoding) -> ClientMessage | SpoiltPack
         ProtocolError: `unknown_type` for a type the protocol does not have, `unsupported_audio` for a codec, rate or
             channel count it cannot take, else `bad_message`.
     """
-    message, track = (_msgpack_client, _msgpack_track) if encoding == "msgpack" else (_json_client, _json_track)
     try:
         try:
-            return message.decode(data)
+            return _msgpack_client.decode(data) if encoding == "msgpack" else _json_client.decode(data)
         except msgspec.ValidationError as error:
             where = str(error).rpartition("`$.")[2].rstrip("`")
             if where.startswith("packets["):
                 return read_each(data, encoding)
+            track = _msgpack_track if encoding == "msgpack" else _json_track
             raise ProtocolError(_code_at(where), str(error), track.decode(data).named) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         what = "MessagePack" if encoding == "msgpack" else "JSON"

@@ -8,12 +8,12 @@ from captions.doors.captioner import TrackError, TrackNews
 from captions.doors.grant import Grant, Right
 from captions.doors.names import error_text
 from captions.doors.native import messages as native
-from captions.doors.published_track import Delivery, PublishedTrack
+from captions.doors.native.hearing import Hearing
+from captions.doors.published_track import PublishedTrack
 from captions.doors.resume_log import ResumeLog
 from captions.doors.service import Service, Write
 from captions.doors.slots import NoSlot
 from captions.stream.codec import AudioError, Codec
-from captions.stream.timeline import Packet
 from captions.types import FRAME_S
 
 __all__ = ["Session"]
@@ -22,9 +22,6 @@ _Command: TypeAlias = (
     native.Start | native.Mute | native.Unmute | native.FlushRequest | native.Stop | native.Ping | native.Resume
 )
 """Every message of a client but audio."""
-
-_MOST_COMPLAINTS = 16
-"""Of one message: who sends nonsense is not sent more than that of it back."""
 
 
 class Session:
@@ -41,10 +38,7 @@ class Session:
         self._service = service
         self._write: Write | None = write
         self._encoding: native.Encoding = encoding
-        self._tracks: dict[str, PublishedTrack] = {}
-        self._handles: dict[str, int] = {}
-        self._by_handle: dict[int, PublishedTrack] = {}
-        self._last_handle = 0
+        self._tracks = Hearing(service, self.refuse)
         self._log = ResumeLog(service.limits.outbox_messages, service.limits.outbox_bytes, service.waiting)
         self._detached_at: float | None = None
         self._finished = False
@@ -64,22 +58,21 @@ class Session:
     async def receive(self, payload: bytes | str) -> int:
         """One frame of the client; waits while a track that must not drop audio has its fill of it.
 
-        Returns how many commands it counts for: it was one, was no message, or had audio in crumbs or far too fast.
-        Audio that is wrong is none: that of others is beside it.
+        Returns how many commands it counts for: it was one, was no message, or had audio in crumbs or far too fast,
+        whether of a track or of none. Audio that is wrong is none: that of others is beside it.
         """
+        arrived_at = self._service.clock()
         try:
             message = self._read(payload)
-            arrived_at = self._service.clock()
             if isinstance(message, native.Packets):
-                return await self._hear_all(message.packets, [], arrived_at)
+                return await self._tracks.hear_all(message.packets, [], arrived_at)
             if isinstance(message, native.Audio):
-                return await self._hear(message, arrived_at)
+                return await self._tracks.hear(message, arrived_at)
             if isinstance(message, native.SpoiltPackets):
-                return await self._hear_all(message.sound, message.spoilt, arrived_at)
+                return await self._tracks.hear_all(message.sound, message.spoilt, arrived_at)
             self._obey(message, arrived_at)
         except native.ProtocolError as error:
             self.refuse(error)
-            return int(error.code in ("bad_message", "unknown_type"))
         return 1
 
     def refuse(self, error: native.ProtocolError) -> None:
@@ -91,13 +84,13 @@ class Session:
     def finish(self) -> None:
         """End every track as if it had been stopped; their last words still reach the rooms."""
         self._finished = True
-        for track in self._tracks.values():
+        for track in self._tracks:
             track.end()
         self._forget_if_over()
 
     def ask_to_leave(self, deadline_s: float) -> None:
         """The node stops: a client that can move its tracks does so before the deadline."""
-        if self._tracks:
+        if len(self._tracks):
             self._send(native.Draining(round(deadline_s, 1), self._service.elsewhere()))
 
     def name_others(self) -> None:
@@ -139,7 +132,7 @@ class Session:
         now = self._service.clock()
         away_s = 0.0 if self._detached_at is None else now - self._detached_at
         self._detached_at = None
-        for track in self._tracks.values():
+        for track in self._tracks:
             track.interrupted(away_s)
 
     def show(self, news: TrackNews, room_json: str | None) -> None:
@@ -154,8 +147,7 @@ class Session:
         self._send(native.Flushed(track=track.name, id=flush_id))
 
     def ended(self, track: PublishedTrack) -> None:
-        del self._tracks[track.name]
-        del self._by_handle[self._handles.pop(track.name)]
+        self._tracks.remove(track)
         self._service.slots.give_back(self)
         self._send(native.Stopped(track=track.name))
 
@@ -199,69 +191,25 @@ class Session:
             return native.decode_client(payload.encode(), "json")
         if self._encoding == "msgpack":
             return native.decode_client(payload, "msgpack")
-        if len(self._tracks) != 1:
-            raise native.ProtocolError("unknown_track", "raw audio needs a connection with exactly one track")
-        return native.Audio(track=next(iter(self._tracks)), data=payload)
-
-    async def _hear(self, audio: native.Audio, arrived_at: float) -> int:
-        track = self._track(audio.track)
-        in_order = track.hear(
-            Packet(audio.data, arrived_at, audio.captured_at, audio.seq, audio.timestamp, audio.level)
-        )
-        if track.is_full:
-            await track.room()
-        return not in_order
-
-    async def _hear_all(
-        self, packets: list[native.TrackPacket], spoilt: list[tuple[int | None, str]], arrived_at: float
-    ) -> int:
-        """The packets of one message. Of a track with some that cannot be heard that is said once."""
-        by_handle = self._by_handle
-        delivery = Delivery(self._service.engine)
-        strange: set[int] = set()
-        in_vain = 0
-        for packet in packets:
-            track = by_handle.get(packet.handle)
-            if track is None or track.is_ending:
-                strange.add(packet.handle)
-                continue
-            in_vain += not track.hear(
-                Packet(packet.data, arrived_at, packet.captured_at, packet.seq, packet.timestamp, packet.level),
-                delivery,
-            )
-            if not track.is_live and track.is_full:
-                delivery.finish()
-                delivery = Delivery(self._service.engine)
-                await track.room()
-        delivery.finish()
-        if strange or spoilt:
-            wrong = [self._error_of(handle, "unknown_track", f"no track has the handle {handle}") for handle in strange]
-            wrong += [self._error_of(handle, "bad_message", why) for handle, why in dict(reversed(spoilt)).items()]
-            for error in wrong[:_MOST_COMPLAINTS]:
-                self.refuse(error)
-        return in_vain
-
-    def _error_of(self, handle: int | None, code: native.ErrorCode, why: str) -> native.ProtocolError:
-        track = None if handle is None else self._by_handle.get(handle)
-        return native.ProtocolError(code, why, None if track is None else track.name)
+        return native.Audio(track=self._tracks.only_track(), data=payload)
 
     def _obey(self, command: _Command, arrived_at: float) -> None:
         match command:
             case native.Start():
                 self._start(command)
             case native.Mute(track=name):
-                self._track(name).mute()
+                self._tracks.track(name).mute()
             case native.Unmute(track=name):
-                self._track(name).unmute()
+                self._tracks.track(name).unmute()
             case native.FlushRequest(track=name, id=flush_id):
-                self._track(name).flush(flush_id)
+                self._tracks.track(name).flush(flush_id)
             case native.Stop(track=name):
-                self._track(name).end()
+                self._tracks.track(name).end()
             case native.Resume():
                 raise native.ProtocolError("not_resumable", "a connection resumes with its first message or never")
             case native.Ping(id=ping_id, sent_at=sent_at):
                 if sent_at is not None:
-                    for track in self._tracks.values():
+                    for track in self._tracks:
                         track.map_clock(arrived_at - sent_at)
                 self._send(native.Pong(id=ping_id, received_at=arrived_at, sent_at=sent_at))
 
@@ -283,7 +231,7 @@ class Session:
             raise native.ProtocolError("unsupported_audio", str(error), start.track) from None
         except NoSlot as error:
             raise native.ProtocolError("overloaded", str(error), start.track) from None
-        track = self._tracks[start.track] = PublishedTrack(
+        track = PublishedTrack(
             service,
             self,
             room=start.room,
@@ -292,13 +240,4 @@ class Session:
             codec=codec,
             live=start.live,
         )
-        self._last_handle += 1
-        self._handles[start.track] = self._last_handle
-        self._by_handle[self._last_handle] = track
-        self._send(native.Started(track=start.track, handle=self._last_handle))
-
-    def _track(self, name: str) -> PublishedTrack:
-        track = self._tracks.get(name)
-        if track is None or track.is_ending:
-            raise native.ProtocolError("unknown_track", f"no track {name!r} was started", name)
-        return track
+        self._send(native.Started(track=start.track, handle=self._tracks.add(track, codec)))
