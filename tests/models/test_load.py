@@ -51,6 +51,7 @@ def test_auto_follows_the_device_that_the_config_names() -> None:
 @pytest.mark.usefixtures("without_gpu")
 def test_lanes_that_are_not_configured_are_as_many_as_keep_a_full_step_short(monkeypatch: pytest.MonkeyPatch) -> None:
     taken_s = {1: 0.03, 4: 0.04, 8: 0.16, 5: 0.07}
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
     monkeypatch.setattr(OnnxBackend, "full_step_s", lambda backend: taken_s[backend.lanes])
     model = load(ModelConfig(name="digits"))
     try:
@@ -73,6 +74,24 @@ def test_lanes_that_find_no_memory_after_all_are_not_taken(monkeypatch: pytest.M
     monkeypatch.setattr(OnnxBackend, "full_step_s", full_step_s)
     model = load(ModelConfig(name="digits"))
     assert (model.info.lanes, model.info.measured) == (4, ((1, 0.01), (4, 0.01)))
+    model.close()
+
+
+@pytest.mark.usefixtures("without_gpu")
+@pytest.mark.parametrize(("cores", "room_for", "lanes"), [(1, 100, 4), (6, 100, 24), (6, 7, 7), (6, 0, 1)])
+def test_lanes_on_a_cpu_are_bounded_by_its_cores_and_its_memory(
+    monkeypatch: pytest.MonkeyPatch, cores: int, room_for: int, lanes: int
+) -> None:
+    checkpoint = Checkpoint.find(str(DIGITS))
+    paper = checkpoint.memory(4)
+    lane = paper.lm_lane + paper.mimi_lane + paper.step_lane
+    free = checkpoint.lm_path.stat().st_size + 2 * room_for * lane
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    monkeypatch.setattr("captions.models.kyutai.onnx_backend.loading.free_bytes", lambda: free)
+    monkeypatch.setattr(OnnxBackend, "full_step_s", lambda backend: 0.01)
+    monkeypatch.setattr(OnnxBackend, "warm_up", lambda backend: None)
+    model = load(ModelConfig(name="digits"))
+    assert model.info.lanes == lanes
     model.close()
 
 

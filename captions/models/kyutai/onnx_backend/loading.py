@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 
 from captions.models.kyutai.checkpoint import Checkpoint
 from captions.models.kyutai.files import wrong_files
 from captions.models.kyutai.onnx_backend.backend import OnnxBackend
 from captions.models.kyutai.onnx_backend.convert import Progress, convert, converted_path
+from captions.models.kyutai.onnx_backend.room import free_bytes
 
-__all__ = ["AUTO", "load_backend", "weights_of"]
+__all__ = ["AUTO", "load_backend", "most_lanes", "weights_of"]
 
 AUTO = "auto"
 SMALL_BYTES = 64 << 20
 """Of a language model whose weights cost next to nothing to read: they stay as they are, and one thread is enough."""
+
+LANE_BYTES_PER_VALUE = 4
+"""Keys and values are float32 whatever the weights are."""
+
+LANES_SHARE = 2
+"""Lanes may take one in so many bytes of what is free beside the weights: others want memory, too."""
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +49,16 @@ def load_backend(checkpoint: Checkpoint, lanes: int, asked: str = AUTO) -> OnnxB
     threads = 1 if _is_small(checkpoint) else os.cpu_count() or 1
     with wrong_files(converted.name):
         return OnnxBackend(checkpoint, lanes, converted, weights, threads, checkpoint.prefix_frames)
+
+
+def most_lanes(checkpoint: Checkpoint) -> int:
+    """How many lanes this machine has memory for, should all of them hear a minute; at least one."""
+    free = free_bytes()
+    if free is None:
+        return sys.maxsize
+    paper = checkpoint.memory(LANE_BYTES_PER_VALUE)
+    beside_weights = free - checkpoint.lm_path.stat().st_size
+    return max(1, beside_weights // LANES_SHARE // (paper.lm_lane + paper.mimi_lane + paper.step_lane))
 
 
 def _log_tenths() -> Progress:
