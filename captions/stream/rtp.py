@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from struct import Struct
+from typing import TypeAlias
 
-__all__ = ["RtpError", "RtpPacket", "goodbyes", "is_rtcp", "read", "ssrc_of"]
+__all__ = ["Head", "RtpError", "audio_of", "goodbyes", "head_of", "is_rtcp"]
 
-_FIXED_BYTES = 12
+Head: TypeAlias = tuple[int, int, int, int, int]
+"""The fixed header (RFC 3550, 5.1): its first two bytes, the sequence number, the timestamp, the source."""
+
+_head: Struct = Struct("!BBHII")
+_extension: Struct = Struct("!HH")
+_VERSION = 2
 _PADDING, _EXTENSION = 0x20, 0x10
 _ONE_BYTE_PROFILE, _TWO_BYTE_PROFILE = 0xBEDE, 0x1000
 _BYE = 203
+_TOO_SHORT = "an RTP packet shorter than its header says"
 
 
 class RtpError(Exception):
     """A datagram that is no RTP packet."""
-
-
-class RtpPacket(Struct, frozen=True, gc=False):
-    """`level` is in -dBov, 0 to 127, where the header has it."""
-
-    payload_type: int
-    seq: int
-    timestamp: int
-    level: int | None
-    payload: bytes
 
 
 def is_rtcp(datagram: bytes) -> bool:
@@ -31,41 +28,42 @@ def is_rtcp(datagram: bytes) -> bool:
     return len(datagram) >= 2 and 192 <= datagram[1] <= 223
 
 
-def ssrc_of(datagram: bytes) -> int:
-    """The source of an RTP packet, so that those of strangers need not be read.
+def head_of(datagram: bytes) -> Head:
+    """The fixed header, by whose source it is known whether the rest need be read.
 
     Raises:
-        RtpError: it is none.
+        RtpError: it is no RTP packet.
     """
-    if len(datagram) < _FIXED_BYTES or datagram[0] >> 6 != 2:
+    if len(datagram) < _head.size or datagram[0] >> 6 != _VERSION:
         raise RtpError("no RTP packet")
-    return int.from_bytes(datagram[8:12])
+    return _head.unpack_from(datagram)
 
 
-def read(datagram: bytes, level_extension: int | None) -> RtpPacket:
-    """A packet that has a source; `level_extension` is the id under which its header carries the audio level.
+def audio_of(datagram: bytes, level_extension: int | None) -> tuple[bytes, int | None]:
+    """The payload of a packet that has a head, and its level in -dBov, 0 to 127, where the header carries it.
+
+    `level_extension` is the id under which it does.
 
     Raises:
         RtpError: its lengths do not add up.
     """
     first = datagram[0]
-    start = _FIXED_BYTES + 4 * (first & 0x0F)
+    start = _head.size + 4 * (first & 0x0F)
     end = len(datagram)
     level = None
     if first & _EXTENSION:
-        words_at = start + 4
-        length = 4 * int.from_bytes(datagram[start + 2 : words_at])
-        if level_extension is not None:
-            profile = int.from_bytes(datagram[start : start + 2])
-            level = _level_in(datagram[words_at : words_at + length], profile, level_extension)
-        start = words_at + length
+        if start + _extension.size > end:
+            raise RtpError(_TOO_SHORT)
+        profile, words = _extension.unpack_from(datagram, start)
+        start += _extension.size
+        elements_at, start = start, start + 4 * words
+        if level_extension is not None and start <= end:
+            level = _level_in(datagram, elements_at, start, profile, level_extension)
     if first & _PADDING:
         end -= datagram[-1]
     if start > end:
-        raise RtpError("an RTP packet shorter than its header says")
-    return RtpPacket(
-        datagram[1] & 0x7F, int.from_bytes(datagram[2:4]), int.from_bytes(datagram[4:8]), level, datagram[start:end]
-    )
+        raise RtpError(_TOO_SHORT)
+    return datagram[start:end], level
 
 
 def goodbyes(datagram: bytes) -> list[int]:
@@ -81,21 +79,21 @@ def goodbyes(datagram: bytes) -> list[int]:
     return gone
 
 
-def _level_in(elements: bytes, profile: int, wanted: int) -> int | None:
-    """The audio level among header extensions with one-byte or two-byte headers."""
+def _level_in(datagram: bytes, at: int, end: int, profile: int, wanted: int) -> int | None:
+    """The audio level among header extensions with one-byte or two-byte headers, which are from `at` to `end`."""
     is_short = profile == _ONE_BYTE_PROFILE
     if not is_short and profile & 0xFFF0 != _TWO_BYTE_PROFILE:
         return None
-    at = 0
-    while at + 1 < len(elements):
-        if not elements[at]:
+    while at + 1 < end:
+        head = datagram[at]
+        if not head:
             at += 1
             continue
         if is_short:
-            number, length, value_at = elements[at] >> 4, (elements[at] & 0x0F) + 1, at + 1
+            number, length, value_at = head >> 4, (head & 0x0F) + 1, at + 1
         else:
-            number, length, value_at = elements[at], elements[at + 1], at + 2
-        if number == wanted and length and value_at < len(elements):
-            return elements[value_at] & 0x7F
+            number, length, value_at = head, datagram[at + 1], at + 2
+        if number == wanted and length and value_at < end:
+            return datagram[value_at] & 0x7F
         at = value_at + length
     return None

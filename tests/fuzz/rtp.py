@@ -27,9 +27,9 @@ def check(data: bytes) -> None:
         assert all(source.to_bytes(4) in datagram for source in rtp.goodbyes(datagram))
         return
     try:
-        rtp.ssrc_of(datagram)
-        packet = rtp.read(datagram, number or None)
+        rtp.head_of(datagram)
+        payload, level = rtp.audio_of(datagram, number or None)
     except rtp.RtpError:
         return
-    assert packet.payload in datagram[12:]
-    assert packet.level is None or 0 <= packet.level <= 127
+    assert payload in datagram[12:]
+    assert level is None or 0 <= level <= 127

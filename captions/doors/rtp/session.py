@@ -126,25 +126,23 @@ class RtpSession:
     def received(self, datagram: bytes, address: Address, arrived_at: float) -> None:
         """A datagram of anybody."""
         if rtp.is_rtcp(datagram):
-            for ssrc in rtp.goodbyes(datagram):
-                leaving = self._sources.get(ssrc)
-                if leaving is not None and leaving.address == address:
-                    leaving.left = True
+            self._goodbyes(datagram, address)
             return
         try:
-            source = self._sources.get(rtp.ssrc_of(datagram))
-            if source is None or source.address not in (None, address):
+            _, second, seq, timestamp, ssrc = rtp.head_of(datagram)
+            source = self._sources.get(ssrc)
+            if source is None or (source.address != address and source.address is not None):
                 self._dropped("unknown_source")
                 return
-            packet = rtp.read(datagram, source.level_extension)
+            payload, level = rtp.audio_of(datagram, source.level_extension)
         except rtp.RtpError:
             self._dropped("malformed")
             return
         source.address = address
         source.heard_at = arrived_at
         source.left = False
-        if source.payload_type in (None, packet.payload_type) and packet.payload:
-            source.track.hear(Packet(packet.payload, arrived_at, None, packet.seq, packet.timestamp, packet.level))
+        if payload and (source.payload_type is None or source.payload_type == second & 0x7F):
+            source.track.hear(Packet(payload, arrived_at, None, seq, timestamp, level))
 
     def sweep(self, now: float) -> None:
         """End what was not heard of for long, or said BYE."""
@@ -165,6 +163,12 @@ class RtpSession:
 
     def ended(self, track: PublishedTrack) -> None:
         """It has left the table already."""
+
+    def _goodbyes(self, datagram: bytes, address: Address) -> None:
+        for ssrc in rtp.goodbyes(datagram):
+            leaving = self._sources.get(ssrc)
+            if leaving is not None and leaving.address == address:
+                leaving.left = True
 
     def _end(self, ssrc: int) -> None:
         source = self._sources.pop(ssrc)

@@ -248,6 +248,6 @@ def test_rtp_is_datagrams_of_the_source_that_the_server_expects() -> None:
     dialect.expected("a", {"ssrc": 77, "id": "x"})
     (datagram,) = dialect.audio([DuePacket("a", 2, b"opus", level=30)])
     assert isinstance(datagram, bytes)
-    assert rtp.ssrc_of(datagram) == 77
-    assert rtp.read(datagram, 1) == rtp.RtpPacket(96, 2, 1_920, 30, b"opus")
+    assert rtp.head_of(datagram) == (0x90, 96, 2, 1_920, 77)
+    assert rtp.audio_of(datagram, 1) == (b"opus", 30)
     assert dialect.finishing("a") == ["x"]
