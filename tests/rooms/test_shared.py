@@ -255,6 +255,17 @@ async def test_a_room_takes_no_more_of_redis_than_it_may_and_its_newest_stays(cl
         assert "0999" in await kept(a, "daily")
 
 
+async def test_a_room_is_measured_once_a_sixteenth_of_what_it_may_have(clean: RedisServer) -> None:
+    bus = Bus(clean.url, 600.0, 12_000, 16 * 1_000)
+    said = Entry("daily", "s", "x" * 468)
+    for _ in range(9):
+        await bus.append("a", [said, said])
+    await bus.close()
+    with redis.Redis(port=clean.port) as client:
+        assert client.info("commandstats")["cmdstat_memory|usage"]["calls"] == 5
+        assert client.xlen(client.keys("*:room:*")[0]) == 18
+
+
 async def test_a_room_that_redis_will_not_take_silences_no_other(clean: RedisServer) -> None:
     metrics = Metrics()
     async with node(clean.url, "a", metrics=metrics) as a, node(clean.url, "b") as b:
@@ -274,7 +285,8 @@ async def test_a_room_that_redis_will_not_take_silences_no_other(clean: RedisSer
 async def test_transcripts_outlive_the_nodes(clean: RedisServer) -> None:
     async with node(clean.url, "a") as a, node(clean.url, "b") as b:
         a.publish(segment("1", 0, final=True), 0.0)
-        await asyncio.sleep(0.01)
+        while await kept(b, "daily") != ["1"]:  # noqa: ASYNC110 -- another process brings it about
+            await asyncio.sleep(0.002)
         b.publish(segment("2", 3, final=True), 0.0)
         b.publish(segment("3", 0), 0.0)
     async with node(clean.url, "c") as c:
