@@ -31,10 +31,14 @@ _WARM_UP_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class BusFigures:
-    """`added_ms`: from being published to reaching a watcher of another node, by quantile. CPU in shares of a core."""
+    """`added_ms`: from being published to reaching a watcher of another node, by quantile. CPU in shares of a core.
+
+    `skipped`: revisions that came together with a newer one of their segment.
+    """
 
     rate: float
     received: int
+    skipped: int
     missing: int
     added_ms: dict[str, float]
     redis_cpu: float
@@ -56,7 +60,8 @@ class _Watcher:
 
 async def measure_bus(redis: RedisServer, rooms: int, rate: float, seconds: float) -> BusFigures:
     delays: list[float] = []
-    receiver = node_over(redis.url, "receiver")
+    metrics = Metrics()
+    receiver = node_over(redis.url, "receiver", metrics=metrics)
     await receiver.start()
     watcher = _Watcher(delays)
     for number in range(rooms):
@@ -77,10 +82,12 @@ async def measure_bus(redis: RedisServer, rooms: int, rate: float, seconds: floa
     await asyncio.sleep(_WARM_UP_S)
     await receiver.stop()
     quantiles = np.quantile(delays, [0.5, 0.95, 0.99, 1.0]) * 1_000 if delays else [0.0] * 4
+    skipped = int(metrics.registry.get_sample_value("captions_revisions_skipped_total", {"behind": "node"}) or 0)
     return BusFigures(
         rate=published["published"] / took_s,
         received=len(delays),
-        missing=published["published"] - len(delays),
+        skipped=skipped,
+        missing=published["published"] - len(delays) - skipped,
         added_ms={name: round(float(q), 2) for name, q in zip(("p50", "p95", "p99", "max"), quantiles, strict=True)},
         redis_cpu=redis_cpu,
         publisher_cpu=published["cpu_s"] / took_s,
@@ -94,10 +101,10 @@ def _resident_mb(pid: int) -> float:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def node_over(url: str, name: str, forget_after_s: float = 600.0) -> SharedRooms:
+def node_over(url: str, name: str, forget_after_s: float = 600.0, metrics: Metrics | None = None) -> SharedRooms:
     """What a node has of the rooms, without a server."""
     bus = Bus(url, forget_after_s, 12_000, 16 << 20)
-    return SharedRooms(RoomsConfig(forget_after_s=forget_after_s), 10, bus, name, Metrics(), 16 << 20)
+    return SharedRooms(RoomsConfig(forget_after_s=forget_after_s), 10, bus, name, metrics or Metrics(), 16 << 20)
 
 
 async def _publish(url: str, rooms: int, rate: float, seconds: float) -> None:

@@ -59,7 +59,8 @@ async def _measure(arguments: argparse.Namespace) -> dict[str, object]:
             added = ", ".join(f"{name} {ms:.1f}" for name, ms in bus.added_ms.items())
             print(
                 f"{bus.rate:.0f} revisions a second over {arguments.rooms} rooms: added by the bus {added} ms; "
-                f"{bus.missing} missing; CPU of Redis {bus.redis_cpu:.0%}, of the publishing node "
+                f"{bus.missing} missing, {bus.skipped} skipped for a newer one; "
+                f"CPU of Redis {bus.redis_cpu:.0%}, of the publishing node "
                 f"{bus.publisher_cpu:.0%}, of the receiving {bus.receiver_cpu:.0%}; Redis has {bus.redis_mb:.0f} MB"
             )
             return asdict(bus)

@@ -134,9 +134,9 @@ class Bus:
         added: dict[str, int] = defaultdict(int)
         for entry in entries:
             added[entry.room] += len(entry.payload) + _ENTRY_BYTES
-        due = {room for room in added if self._added.get(room, self._measured_every) >= self._measured_every}
-        for room, size in added.items():
-            self._added[room] = 0 if room in due else self._added[room] + size
+        added = {room: self._added.get(room, self._measured_every) + size for room, size in added.items()}
+        due = {room for room, size in added.items() if size >= self._measured_every}
+        self._added |= added | dict.fromkeys(due, 0)
         keys = {_key(room): number for number, room in enumerate(dict.fromkeys((*due, *added)), 1)}
         packed = msgspec.msgpack.encode([(keys[_key(entry.room)], entry.payload) for entry in entries])
         refused = await self._redis.eval(_APPEND, len(keys), *keys, packed, node, *self._limits, len(due))

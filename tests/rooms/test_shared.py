@@ -250,13 +250,15 @@ async def test_a_room_takes_no_more_of_redis_than_it_may_and_its_newest_stays(cl
         with redis.Redis(port=clean.port) as client:
             await until(lambda: "0999" in str(client.xrevrange(client.keys("*:room:*")[0], count=1)))
             (key,) = client.keys("*:room:*")
-            assert client.memory_usage(key) <= 200_000
+            assert client.memory_usage(key) <= 250_000, (
+                "Redis knows it about: by a few of the pieces it keeps a room in"
+            )
             assert client.xlen(key) > 100
         assert "0999" in await kept(a, "daily")
 
 
 async def test_a_room_is_measured_once_a_sixteenth_of_what_it_may_have(clean: RedisServer) -> None:
-    bus = Bus(clean.url, 600.0, 12_000, 16 * 1_000)
+    bus = Bus(clean.url, 600.0, 12_000, 16 * 2_000)
     said = Entry("daily", "s", "x" * 468)
     for _ in range(9):
         await bus.append("a", [said, said])
