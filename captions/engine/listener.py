@@ -30,7 +30,7 @@ from captions.engine.orders import (
     TrackOpened,
     Turn,
 )
-from captions.engine.rounds import Rounds
+from captions.engine.rounds import GATHER_S, Rounds
 from captions.engine.spurts import Spurts
 from captions.engine.worker import Worker, describe, whereabouts
 from captions.stream.ear import Ear
@@ -120,7 +120,7 @@ class Listener:
         try:
             while not self._inbox.is_closed:
                 if not self._rounds:
-                    self._inbox.wait(self._spurts.stalled_after_s / 4 if self._spurts.under_way else None)
+                    self._inbox.wait(self._wait_s)
                 self.worker.busy()
                 turn = self.turn()
                 if turn.orders or turn.heard:
@@ -130,6 +130,13 @@ class Listener:
         except Exception as error:  # noqa: BLE001 -- whatever it is, nobody hears anything any more
             self.failure = describe(error)
             log.error("the listener failed", extra={"reason": self.failure, "in": whereabouts(error)})
+
+    @property
+    def _wait_s(self) -> float | None:
+        """How long to wait at most for something to come: what has come may want looking after."""
+        if self._rounds.gathers:
+            return GATHER_S
+        return self._spurts.stalled_after_s / 4 if self._spurts.under_way else None
 
     def turn(self) -> Turn:
         """Hear what has come in since the last turn, as far as there is time."""
@@ -153,6 +160,8 @@ class Listener:
                 track.later.append(notice)
             elif track.ear.push(packet):
                 rounds.add(track)
+            elif track.ear.gathering:
+                rounds.gather(track, packet.arrived_at)
             else:
                 track.tell_taken(turn)
         self._taken_bytes += taken_bytes
@@ -168,6 +177,8 @@ class Listener:
     def _push(self, track: ListenedTrack, arrival: PacketArrived, turn: Turn) -> None:
         if track.ear.push(arrival.packet):
             self._rounds.add(track)
+        elif track.ear.gathering:
+            self._rounds.gather(track, arrival.packet.arrived_at)
         else:
             track.tell_taken(turn)
 
@@ -201,6 +212,8 @@ class Listener:
             return
         match notice:
             case TrackMuted():
+                if track.ear.gathering:
+                    self._rounds.hear_all(track, turn)
                 self._spurts.end(track, turn)
             case SenderHeld():
                 track.held = True

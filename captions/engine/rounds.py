@@ -20,17 +20,21 @@ from captions.engine.spurts import Spurts
 from captions.stream.chunk_cutter import Chunk
 from captions.types import FRAME_S
 
-__all__ = ["FILE_AHEAD_S", "ROUND_TRACKS", "Rounds"]
+__all__ = ["FILE_AHEAD_S", "GATHER_S", "ROUND_TRACKS", "Rounds"]
 
 FILE_AHEAD_S = 2.0
 """So far ahead of its time nobody is who speaks: clients gather a second at most."""
+
+GATHER_S = 0.1
+"""So long packets wait at most for the rest of their frame: it is there before that if not much is lost or late."""
 
 ROUND_TRACKS = 64
 """The most tracks of one round: the detector gains little from more at once, and a round cannot be cut short."""
 
 
 class Rounds:
-    """`add` a track that has something to take in, and `hear` in each turn; `finish_frame` where its audio ends.
+    """`add` a track that has something to take in, or `gather` the packets of its frame, and `hear` in each turn;
+    `finish_frame` where its audio ends.
 
     `taken`: what it is to be told once all of a track was taken in, of which something waits behind its audio. The
     detector runs once a round for many tracks, so a spurt's start stands near the frames around it.
@@ -48,6 +52,7 @@ class Rounds:
         self._taken = taken
         self._most_pending_s = most_pending_s
         self._sounding: dict[int, ListenedTrack] = {}
+        self._gathering: dict[int, tuple[ListenedTrack, float]] = {}
 
     def __len__(self) -> int:
         return len(self._sounding)
@@ -69,33 +74,51 @@ class Rounds:
         due = (max(track.due_at, track.ear.waits_since) for track in self._sounding.values() if track.due_at <= now)
         return min(due, default=math.inf)
 
+    @property
+    def gathers(self) -> bool:
+        """Some packets wait for the rest of their frame."""
+        return bool(self._gathering)
+
     def add(self, track: ListenedTrack) -> None:
         self._sounding[track.id] = track
+        self._gathering.pop(track.id, None)
+
+    def gather(self, track: ListenedTrack, since: float) -> None:
+        """A track's packets wait for the rest of their frame, as it costs less to take in four than one four times."""
+        if track.id not in self._sounding:
+            self._gathering.setdefault(track.id, (track, since))
 
     def forget(self, track: ListenedTrack) -> None:
         self._sounding.pop(track.id, None)
+        self._gathering.pop(track.id, None)
 
     def hear(self, until: float, turn: Turn) -> None:
         """Drop what is stale of what an earlier turn has left, and take in what there is; not beyond `until`."""
-        stale_before = self._clock() - self._most_pending_s
+        now = self._clock()
+        stale_before = now - self._most_pending_s
         for track in self._sounding.values():
             if track.opened.drops:
                 track.ear.drop_before(stale_before)
+        for track in [track for track, since in self._gathering.values() if since <= now - GATHER_S]:
+            self.add(track)
         while self._sounding:
             tracks = self._next_to_hear(self._clock())
             for at in range(0, len(tracks), ROUND_TRACKS):
-                self._hear_round(tracks[at : at + ROUND_TRACKS], turn)
+                for track in self._hear_round(tracks[at : at + ROUND_TRACKS], turn):
+                    self._taken(track, turn)
                 if self._clock() >= until:
                     return
 
     def hear_all(self, track: ListenedTrack, turn: Turn) -> None:
-        """Take in the little that waited for lost packets, however long it takes: no more comes."""
+        """Take in the little that waits for lost packets or for the rest of a frame, however long it takes."""
         self.add(track)
         while track.id in self._sounding:
             self._hear_round([track], turn)
 
     def finish_frame(self, track: ListenedTrack, turn: Turn) -> None:
-        """A track's audio ends here."""
+        """A track's audio ends here, with a frame that is filled up with silence."""
+        if track.ear.gathering:
+            self.hear_all(track, turn)
         taking = track.ear.finish(self._clock())
         track.tell(taking, turn)
         self._spurts.detect([(track, taking.chunks)], turn)
@@ -109,8 +132,11 @@ class Rounds:
             return tracks
         return in_turns(tracks, lambda track: track.opened.source, lambda track: track.opened.room)
 
-    def _hear_round(self, tracks: Sequence[ListenedTrack], turn: Turn) -> None:
-        """Take in a frame of each, and have the detector hear all of them. Who has more goes behind the others."""
+    def _hear_round(self, tracks: Sequence[ListenedTrack], turn: Turn) -> list[ListenedTrack]:
+        """Take in a frame of each, and have the detector hear all of them. Who has more goes behind the others.
+
+        Returns those of whom all was taken in and something is to be told behind it.
+        """
         chunks: list[tuple[ListenedTrack, tuple[Chunk, ...]]] = []
         done: list[ListenedTrack] = []
         for track in tracks:
@@ -118,17 +144,17 @@ class Rounds:
             track.tell(taking, turn)
             if taking.chunks:
                 chunks.append((track, taking.chunks))
-            del self._sounding[track.id]
-            if taking.more:
+            if taking.frame is not None:
                 track.due_at = max(track.due_at, track.ear.newest.arrived_at) + FRAME_S
-                self.add(track)
                 if not track.opened.drops:
                     _rank(track, turn)
+            del self._sounding[track.id]
+            if taking.more:
+                self.add(track)
             elif track.later:
                 done.append(track)
         self._spurts.detect(chunks, turn)
-        for track in done:
-            self._taken(track, turn)
+        return done
 
 
 def _rank(track: ListenedTrack, turn: Turn) -> None:

@@ -53,6 +53,8 @@ class Taking(Struct, frozen=True):
 class Ear:
     """One track. `push` packets; while there is something to take in, `take` it, a frame at a time.
 
+    Packets are taken in together when a frame is full: `gathering` says that some wait for the rest of theirs. Take
+    them all the same when no more come, or before a flush; with `counts` none wait.
     `speaking` is what the speech gate says: in the middle of a spurt a track does not fall asleep. `newest` is the
     packet taken in last; `taken_samples` counts what all packets taken in held, whatever became of them, and
     `taken_weight` what they counted for while they waited; without `counts` neither is counted.
@@ -60,6 +62,7 @@ class Ear:
 
     def __init__(self, codec: Codec, *, skips_silence: bool = True, counts: bool = True) -> None:
         self.newest = Packet(b"", 0.0)
+        self._measure = codec.measure
         self._ticks_in = codec.ticks_in
         self._timeline = Timeline(codec.sample_rate, codec.ticks_in)
         self._most_run_ticks = round(2 * KEPT_S * codec.sample_rate)
@@ -68,6 +71,8 @@ class Ear:
         self._surely_silent = self._decoder.surely_silent
         self._skips_silence = skips_silence
         self._counts = counts
+        self._gathered = 0
+        self.gathering = False
         self._sleep = Sleep(allowed=skips_silence)
         self._frames = FrameCutter()
         self._chunks = ChunkCutter()
@@ -114,10 +119,14 @@ class Ear:
         return Impairment(self._timeline.late, self._timeline.repeated, self._concealed)
 
     def push(self, packet: Packet) -> bool:
-        """The next packet as it came. Whether there is something to take in: not while the track sleeps on."""
+        """The next packet as it came. Whether there is something to take in: a frame, and nothing while it sleeps."""
         if self._sleep.state is not _ASLEEP:
             self._timeline.push(packet)
-            return True
+            data = packet.data
+            self._gathered += weight(self._measure(data), len(data))
+            ready = self._counts or self._gathered >= self._frames.wants or self._timeline.misordered
+            self.gathering = not ready
+            return ready
         run = self._run
         if self._surely_silent(packet.data, packet.level) and run.takes(packet):
             if len(run.packets) * run.ticks >= self._most_run_ticks:
@@ -152,6 +161,8 @@ class Ear:
 
     def take(self, *, speaking: bool) -> Taking:
         """Take in audio up to the end of the frame under way, or to a packet that cannot be decoded."""
+        self._gathered = 0
+        self.gathering = False
         while self._frames.wants:
             if self._cut_to == len(self._decoded):
                 try:
@@ -163,7 +174,8 @@ class Ear:
             self._cut_to += len(pcm)
             self._frames.add(pcm)
         frame = self._frames.cut(self.newest.arrived_at)
-        return self._taking(frame, self._chunks.add(frame.pcm), more=True)
+        more = self._cut_to < len(self._decoded) or self._sleep.state is _WAKING or self._timeline.pending > 0
+        return self._taking(frame, self._chunks.add(frame.pcm), more=more)
 
     def finish(self, now: float) -> Taking:
         """The frame under way, filled up with silence, if it has any audio. The clock stays where the audio ended."""

@@ -114,6 +114,11 @@ class Timeline:
         return len(self._early) + len(self._unordered) + len(self._ready)
 
     @property
+    def misordered(self) -> bool:
+        """Packets wait for others before them."""
+        return bool(self._early)
+
+    @property
     def oldest_at(self) -> float | None:
         """When the packet arrived that would be dropped next; None if there is none."""
         for item in self._ready:

@@ -27,6 +27,7 @@ from captions.engine.orders import (
     TrackOpened,
     Turn,
 )
+from captions.engine.rounds import GATHER_S
 from captions.stream.chunk_cutter import CHUNK_SPAN
 from captions.stream.codec import Codec
 from captions.stream.opus import OPUS_CLOCK, OpusEncoder
@@ -256,9 +257,11 @@ def test_what_is_no_audio_is_told_and_the_track_goes_on() -> None:
 
 
 def test_bad_audio_of_one_track_is_told_to_no_other() -> None:
-    turn = Bench().hear(opened(1), opened(2), PacketArrived(1, Packet(b"abc", 0.0)), *loud(2, 1))
-    assert news(turn, 1) == [BadAudio("3 bytes are not a whole number of 4-byte samples")]
-    assert news(turn, 2) == [SpurtStarted(0)]
+    bench = Bench()
+    turn = bench.hear(opened(1), opened(2), PacketArrived(1, Packet(b"abc", 0.0)), *loud(2, 1))
+    later = bench.hear(at=GATHER_S)
+    assert news(turn, 1) + news(later, 1) == [BadAudio("3 bytes are not a whole number of 4-byte samples")]
+    assert news(turn, 2) + news(later, 2) == [SpurtStarted(0)]
 
 
 def opus_packets(count: int) -> list[Packet]:
@@ -274,7 +277,8 @@ def hear_opus(packets: Iterable[Packet]) -> list[Turn]:
     """A turn a packet."""
     bench = Bench()
     bench.hear(TrackOpened(1, "room", Codec("opus", OPUS_CLOCK, 1), drops=True))
-    return [bench.hear(PacketArrived(1, packet)) for packet in packets]
+    turns = [bench.hear(PacketArrived(1, packet), at=packet.arrived_at) for packet in packets]
+    return [*turns, bench.hear(at=bench.now + GATHER_S)]
 
 
 def impairments(turns: Iterable[Turn]) -> list[HearingEvent]:
@@ -323,6 +327,7 @@ def test_arrivals_cover_the_audio_and_carry_the_moments_of_its_packets() -> None
         PacketArrived(1, Packet(np.full(2 * 160, 9_000, "<i2").tobytes(), 5.25, captured_at=70.02)),
         PacketArrived(1, Packet(np.full(2 * 1, 9_000, "<i2").tobytes(), 5.5)),
         PacketArrived(1, Packet(np.full(2 * 1, 9_000, "<i2").tobytes(), 5.75)),
+        at=5.1,
     )
     assert told(turn) == [
         (1, [Mark(0, 480, 5.0, 70.0), Mark(480, 720, 5.25, 70.02), Mark(720, 721, 5.5), Mark(721, 723, 5.75)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from captions.engine.listener import TURN_S
 from captions.engine.orders import (
@@ -22,7 +23,7 @@ from captions.engine.orders import (
     TrackOpened,
     Turn,
 )
-from captions.engine.rounds import ROUND_TRACKS
+from captions.engine.rounds import GATHER_S, ROUND_TRACKS
 from captions.stream.codec import Codec
 from captions.stream.timeline import Packet
 from captions.types import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE, Gap
@@ -31,6 +32,7 @@ from tests.engine.listening import (
     PACKET,
     Bench,
     Pushed,
+    arrivals,
     loud,
     news,
     opened,
@@ -206,7 +208,7 @@ def test_a_track_that_is_closed_leaves_nothing_behind() -> None:
 
 def test_a_spurt_whose_audio_waits_is_no_stalled_one() -> None:
     bench = slow(TURN_S)
-    turn = bench.hear(opened(), *loud(1, 2))
+    turn = bench.hear(opened(), *loud(1, 3))
     assert news(turn) == [SpurtStarted(0)]
     assert [one for one in news(bench.hear(at=5.0)) if isinstance(one, SpurtEnded)] == []
 
@@ -259,3 +261,43 @@ def test_what_is_taken_adds_up_to_all_that_was_sent_whatever_became_of_it() -> N
 def test_a_track_that_drops_is_not_told_what_was_taken() -> None:
     bench = Bench()
     assert taken([bench.hear(opened(), *loud(1, 2), *silent(1, 20, first=2))]) == 0
+
+
+def test_the_packets_of_a_frame_are_taken_in_together_once_all_have_come() -> None:
+    bench = Bench()
+    turns = [bench.hear(opened())]
+    turns += [bench.hear(*packet(n), at=n / 50) for n in range(9)]
+    assert [len(arrivals(turn)) for turn in turns] == [0, 0, 0, 0, 4, 0, 0, 0, 4, 0]
+    assert [start for turn in turns for start in starts(turn)] == [(1, 0), (1, 1)]
+
+
+def test_they_wait_no_longer_than_a_tenth_of_a_second_for_the_rest_of_it() -> None:
+    bench = Bench()
+    bench.hear(opened(), *packet(0), at=0.0)
+    assert arrivals(bench.hear(*packet(1), at=0.02)) == []
+    assert arrivals(bench.hear(at=0.09)) == []
+    assert [mark.start for mark in arrivals(bench.hear(at=GATHER_S))] == [0, PACKET]
+    assert not bench.listener.has_rest
+
+
+@pytest.mark.parametrize("notice", [FlushAsked(1, "f"), TrackMuted(1), AudioEnded(1, "end")])
+def test_what_is_told_behind_them_finds_them_taken_in(notice: Notice) -> None:
+    bench = Bench()
+    bench.hear(opened(), *packet(0), at=0.0)
+    assert [mark.start for mark in arrivals(bench.hear(*packet(1), notice, at=0.02))] == [0, PACKET]
+
+
+def test_flushes_and_audio_told_behind_a_frame_that_was_left_keep_their_order() -> None:
+    bench = slow(TURN_S)
+    turns = [
+        bench.hear(opened(), *loud(1, 2), FlushAsked(1, "f"), *packet(8), FlushAsked(1, "g"), AudioEnded(1, "end"))
+    ]
+    while bench.listener.has_rest:
+        turns.append(bench.listener.turn())
+    flushed = [order.flush_id for turn in turns for order in turn.orders if isinstance(order, FlushTrack)]
+    assert flushed == ["f", "g", "end"]
+
+
+def packet(number: int) -> list[Notice]:
+    """20 ms of speech, of which four make a frame."""
+    return [PacketArrived(1, Packet(said(0.5, PACKET), number / 50))]

@@ -55,7 +55,7 @@ def heard_of(ear: Ear, packets: list[Packet]) -> tuple[list[tuple[int, float]], 
     gaps: list[Gap] = []
     placed: list[int] = []
     for packet in packets:
-        more = ear.push(packet)
+        more = ear.push(packet) or (packet is packets[-1] and ear.gathering)
         while more:
             taking = ear.take(speaking=False)
             more = taking.more
