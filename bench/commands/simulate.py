@@ -13,7 +13,6 @@ from pathlib import Path
 
 from bench.measure.capacity import search
 from bench.virtual.simulation import Measured, Setting, simulate
-from captions.types import frames_in
 
 __all__ = ["add_to"]
 
@@ -28,9 +27,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument("--rooms", type=int, nargs="+", help="measure these numbers of rooms instead of bisecting")
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--prefix-s", type=float, default=1.0, help="silence a lane hears first (default 1)")
     parser.add_argument("--flush-frames", type=int, default=7)
-    parser.add_argument("--spare-lanes", type=int, default=8, help="kept free and primed (default 8)")
     parser.add_argument(
         "--hangover-s", type=float, default=0.8, help="silence that ends a spurt (default 0.8, Kyutai's)"
     )
@@ -47,9 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
         people=arguments.people,
         duration_s=arguments.minutes * 60,
         seed=arguments.seed,
-        prefix_frames=frames_in(arguments.prefix_s),
         flush_frames=arguments.flush_frames,
-        spare_lanes=arguments.spare_lanes,
         hangover_s=arguments.hangover_s,
     )
     if arguments.rooms:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from captions.models.model import Batch, LaneOutput, LaneWord, ModelInfo
-from captions.types import FRAME_SAMPLES, frames_in
+from captions.types import FRAME_SAMPLES
 
 __all__ = ["SpeakingModel"]
 
@@ -23,7 +23,7 @@ _FRAMES_A_WORD = 4
 class SpeakingModel:
     """See `Model`. A word is every fourth audible frame of a lane, said `delay_frames` later.
 
-    Its lanes are treated as those of Kyutai's 1B: a second of silence first, and its hangover.
+    Its lanes are treated as those of Kyutai's 1B, with its hangover.
     """
 
     def __init__(self, lanes: int, delay_frames: int = 6, step_s: float = 0.027) -> None:
@@ -32,7 +32,6 @@ class SpeakingModel:
             languages=("und",),
             lanes=lanes,
             delay_frames=delay_frames,
-            prefix_frames=frames_in(1.0),
             flush_frames=delay_frames + 1,
             feeds_silence=True,
             hangover_s=0.8,

@@ -38,23 +38,19 @@ class Setting:
     people: int = 10
     duration_s: float = 600.0
     seed: int = 1
-    prefix_frames: int = 13
     flush_frames: int = 7
     preroll_frames: int = 8
     wait_frames: int = 75
-    spare_lanes: int = 8
     hangover_s: float = 0.8
 
     @property
     def policy(self) -> LanePolicy:
         return LanePolicy(
             lanes=self.lanes,
-            prefix_frames=self.prefix_frames,
             flush_frames=self.flush_frames,
             preroll_frames=self.preroll_frames,
             wait_frames=self.wait_frames,
             feeds_silence=True,
-            spare_lanes=min(self.spare_lanes, self.lanes - 1),
         )
 
 

@@ -108,17 +108,15 @@ def _read(name: str, weights: str, frames: list[Pcm]) -> list[LaneWord]:
 
     model: Model = load(ModelConfig(name=name, lanes=1, device="cpu", dtype=weights))
     model.warm_up()
-    silence = np.zeros(FRAME_SAMPLES, np.float32)
-    prefix, flush = ([silence] * count for count in (model.info.prefix_frames, model.info.flush_frames))
+    flush = [np.zeros(FRAME_SAMPLES, np.float32)] * model.info.flush_frames
     batch, words = Batch.of(1, FRAME_SAMPLES), list[LaneWord]()
     batch.active[:] = True
-    heard = [*prefix, *frames, *flush]
+    heard = [*frames, *flush]
     for number, frame in enumerate(heard, 1):
         batch.pcm[0], batch.closing[0] = frame, number == len(heard)
         words += [e for output in model.step(batch) for e in output.events if isinstance(e, LaneWord)]
     model.close()
-    lead = len(prefix) * FRAME_SAMPLES
-    return [LaneWord(word.text, max(0, word.start - lead), None) for word in words]
+    return words
 
 
 def _frames(path: Path) -> list[Pcm]:

@@ -8,7 +8,7 @@ from captions.models.model import ModelInfo
 __all__ = ["AbsentEngine"]
 
 
-_NO_MODEL = ModelInfo("none", ("und",), lanes=0, delay_frames=0, prefix_frames=0, flush_frames=0, feeds_silence=False)
+_NO_MODEL = ModelInfo("none", ("und",), lanes=0, delay_frames=0, flush_frames=0, feeds_silence=False)
 
 
 class AbsentEngine(Engine):

@@ -10,9 +10,6 @@ from captions.vad.gate import GatePolicy
 
 __all__ = ["gate_policy", "lane_policy"]
 
-SPARE_SHARE = 8
-"""One lane in eight is kept primed where priming takes steps: by bench/virtual/simulation.py, more buys nothing."""
-
 
 def gate_policy(info: ModelInfo, config: Config) -> GatePolicy:
     """The speech gate that a model and the configuration ask for."""
@@ -25,12 +22,10 @@ def lane_policy(info: ModelInfo, config: Config) -> LanePolicy:
     lanes = config.lanes
     return LanePolicy(
         lanes=info.lanes,
-        prefix_frames=info.prefix_frames,
         flush_frames=info.flush_frames,
         preroll_frames=frames_in(lanes.preroll_s),
         backlog_frames=max(1, frames_in(config.limits.pending_audio_s), frames_in(lanes.preroll_s)),
         wait_frames=frames_in(lanes.wait_s),
         stall_frames=frames_in(lanes.stall_s) + info.delay_frames if info.can_stall and lanes.stall_s else 0,
         feeds_silence=info.feeds_silence,
-        spare_lanes=info.lanes // SPARE_SHARE if info.feeds_silence and info.prefix_frames else 0,
     )

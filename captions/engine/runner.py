@@ -213,10 +213,9 @@ class Runner:
         by_lane = {feed.lane: feed for feed in plan.feeds}
         for output in outputs:
             feed = by_lane[output.lane]
-            if feed.track is not None:
-                events += [(feed.track, e) for e in self._on_clock(feed, output.events, step_at, emitted_at)]
+            events += [(feed.track, e) for e in self._on_clock(feed, output.events, step_at, emitted_at)]
         for feed in plan.feeds:
-            if feed.closes is not None and feed.track is not None and not feed.closes.parts:
+            if feed.closes is not None and not feed.closes.parts:
                 events.append((feed.track, Flushed(feed.closes.id)))
         return events, self._report(plan, emitted_at - step_at, _strain_of(plan, step_at, emitted_at))
 
@@ -254,7 +253,7 @@ class Runner:
                     )
                 case LanePause(probabilities, begun):
                     events.append(Pause(trace.media_end(trace.lane_time), probabilities, begun))
-        if feed.track is not None and any(isinstance(e, Word | Tentative) for e in events):
+        if any(isinstance(e, Word | Tentative) for e in events):
             self._scheduler.answered(feed.track)
         return events
 

@@ -1,7 +1,6 @@
 """One lane as the scheduler knows it: whose it is, what it has been fed, and what may happen to it next.
 
-    STALE      holds what an earlier track said       reset       -> PRIMING, or READY where there is no prefix
-    PRIMING    is fed its prefix of silence           prime       -> READY, with the last frame of the prefix
+    STALE      holds what an earlier track said       reset       -> READY
     READY      has heard no speech since then         feed        -> HEARD
     HEARD      has heard speech that is not flushed   begin_flush -> FLUSHING
                                                       stall       -> STALE, to hear the speech again
@@ -26,14 +25,13 @@ __all__ = ["Lane", "LaneState"]
 
 class LaneState(Enum):
     STALE = auto()
-    PRIMING = auto()
     READY = auto()
     HEARD = auto()
     FLUSHING = auto()
     RESTING = auto()
 
 
-_STALE, _PRIMING, _READY = LaneState.STALE, LaneState.PRIMING, LaneState.READY
+_STALE, _READY = LaneState.STALE, LaneState.READY
 _HEARD, _FLUSHING, _RESTING = LaneState.HEARD, LaneState.FLUSHING, LaneState.RESTING
 
 
@@ -77,11 +75,6 @@ class Lane:
         """It cannot be taken: its track speaks or is owed words."""
         return self.track is not None and self.state is not _RESTING
 
-    @property
-    def steps_to_ready(self) -> float:
-        """How far a lane without a track is from being ready; a stale one is farthest."""
-        return float("inf") if self.state is _STALE else self._left
-
     def grant(self, track: ScheduledTrack, now: float) -> None:
         self.track, track.lane = track, self
         self.lane_at = now
@@ -102,16 +95,9 @@ class Lane:
         self._forget_speech()
         self.state = _STALE
 
-    def reset(self, prefix_frames: int) -> None:
-        self._left = prefix_frames
+    def reset(self) -> None:
         self._fed_last.clear()
-        self.state = _PRIMING if prefix_frames else _READY
-
-    def prime(self) -> None:
-        """One frame of the prefix is fed."""
-        self._left -= 1
-        if self._left == 0:
-            self.state = _READY
+        self.state = _READY
 
     def feed(self, frame: Frame, watched: bool) -> None:
         """A frame of the track is fed. `watched`: should the model say nothing of its speech, it is replayed once."""

@@ -43,21 +43,19 @@ class NoRoom(ModelError):
 class ModelInfo:
     """What the rest of the service has to know of a model.
 
-    `delay_frames`: how far text runs behind audio. `prefix_frames`: silence a fresh lane is fed before its first
-    audio. `flush_frames`: silence that brings the last words out. `feeds_silence`: whether a lane in use is
-    stepped through its track's silence too (it costs a GPU nothing) or frozen meanwhile. `can_stall`: it is known to
-    fall silent now and then, and hears again once its lane is reset. `hangover_s`: silence that ends a spurt, unless
-    configured otherwise; a model that gives words all along needs no early end, and hears better without one.
-    `pause_heads`: how many probabilities each step's `LanePause` has; 0 for a model that gives none. `device`: what it
-    runs on, in words, and `measured`: seconds of a full step by number of lanes, as timed on this machine. Both are
-    complete once the model is warm.
+    `delay_frames`: how far text runs behind audio. `flush_frames`: silence that brings the last words out.
+    `feeds_silence`: whether a lane in use is stepped through its track's silence too (it costs a GPU nothing) or frozen
+    meanwhile. `can_stall`: it is known to fall silent now and then, and hears again once its lane is reset.
+    `hangover_s`: silence that ends a spurt, unless configured otherwise; a model that gives words all along needs no
+    early end, and hears better without one. `pause_heads`: how many probabilities each step's `LanePause` has; 0 for a
+    model that gives none. `device`: what it runs on, in words, and `measured`: seconds of a full step by number of
+    lanes, as timed on this machine. Both are complete once the model is warm.
     """
 
     name: str
     languages: tuple[str, ...]
     lanes: int
     delay_frames: int
-    prefix_frames: int
     flush_frames: int
     feeds_silence: bool
     can_stall: bool = False

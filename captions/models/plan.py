@@ -14,12 +14,12 @@ __all__ = ["Feed", "Plan"]
 class Feed:
     """One lane's part of a step. Without a `frame` it is fed 80 ms of silence that is on no track's clock.
 
-    `track` is None for a free lane that is made ready. `closes` is the boundary whose flush ends with this frame.
+    `closes` is the boundary whose flush ends with this frame.
     `lagging`: more audio waits for the lane. `lane_at`: when the track got this lane.
     """
 
     lane: int
-    track: int | None
+    track: int
     frame: Frame | None
     closes: Boundary | None
     lagging: bool

@@ -3,14 +3,13 @@
 The rules:
 
 - A track waits for a lane from its first speech until everything heard is flushed.
-- A waiting track takes a free lane, the readiest first; else the lane that has rested the longest, whose track then
-  has none. A lane whose live track speaks or is owed words is never taken.
+- A waiting track takes a free lane, one that is reset first; else the lane that has rested the longest, whose track
+  then has none. A lane whose live track speaks or is owed words is never taken.
 - A track that is ahead of its time, a file, goes behind the live ones, and all files together leave one lane in four.
   If a live track waits all the same, the lane of a file is called back: what it has heard is flushed, the rest of its
   audio waits for another lane, and nothing is lost.
 - Among waiting tracks the room that holds the fewest busy lanes is served first, then whoever has waited longest.
-- A lane given to a new track is reset and fed `prefix_frames` of silence before its first audio. Free lanes get both
-  ahead of need; `spare_lanes` are kept free for that, taken from those that have rested the longest.
+- A lane given to a new track is reset before its first audio; a free lane ahead of need.
 - A flush feeds `flush_frames` of silence as fast as steps go, less the silence that the lane was fed before; its last
   frame closes.
 - A track that may drop audio keeps at most `backlog_frames`. While it has no lane it keeps only what came in within
@@ -34,8 +33,7 @@ __all__ = ["LanePolicy", "Scheduler"]
 LIVE_SHARE = 4
 """One lane in so many is kept from files."""
 
-_STALE, _PRIMING, _READY = LaneState.STALE, LaneState.PRIMING, LaneState.READY
-_HEARD, _FLUSHING, _RESTING = LaneState.HEARD, LaneState.FLUSHING, LaneState.RESTING
+_STALE, _HEARD, _FLUSHING, _RESTING = LaneState.STALE, LaneState.HEARD, LaneState.FLUSHING, LaneState.RESTING
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +45,12 @@ class LanePolicy:
     """
 
     lanes: int
-    prefix_frames: int = 0
     flush_frames: int = 1
     preroll_frames: int = 8
     backlog_frames: int = 250
     wait_frames: int = 75
     stall_frames: int = 0
     feeds_silence: bool = False
-    spare_lanes: int = 0
 
 
 class Scheduler:
@@ -211,12 +207,10 @@ class Scheduler:
         if self._waiting:
             self._serve(now, plan)
             self._drop_stale(now)
-        if self.policy.spare_lanes:
-            self._keep_spares()
         for lane in self._lanes:
             if lane.track is not None:
                 self._plan_lane(lane, lane.track, now, plan)
-        self._make_ready(plan, now)
+        self._make_ready(plan)
         self._tell_news(plan)
         return plan
 
@@ -320,7 +314,7 @@ class Scheduler:
     def _lane_to_give(self) -> Lane | None:
         free = [lane for lane in self._lanes if lane.track is None]
         if free:
-            return min(free, key=lambda lane: lane.steps_to_ready)
+            return min(free, key=lambda lane: lane.state is _STALE)
         return self._longest_resting()
 
     def _longest_resting(self) -> Lane | None:
@@ -350,10 +344,6 @@ class Scheduler:
             lane.begin_flush(Boundary(parts=True), self.policy.flush_frames)
         if lane.state is _STALE:
             self._reset(lane, plan)
-        if lane.state is _PRIMING:
-            lane.prime()
-            plan.feeds.append(Feed(lane.index, t.id, None, None, backlog.frames > 0, lane.lane_at))
-            return
         while lane.state is not _FLUSHING and (item := backlog.pop()) is not None:
             if isinstance(item, Frame):
                 lane.feed(item, self._stall_frames > 0)
@@ -389,26 +379,15 @@ class Scheduler:
 
     def _reset(self, lane: Lane, plan: Plan) -> None:
         plan.resets.append(lane.index)
-        lane.reset(self.policy.prefix_frames)
+        lane.reset()
 
-    def _keep_spares(self) -> None:
-        """Under load every lane is held by somebody; what is taken early can be primed before it is needed."""
-        free = sum(lane.track is None for lane in self._lanes)
-        while free < self.policy.spare_lanes and (lane := self._longest_resting()) is not None:
-            self._take_back(lane)
-            free += 1
-
-    def _make_ready(self, plan: Plan, now: float) -> None:
-        """Reset and prime free lanes: in any step where silent rows cost nothing, else only when no track is fed."""
+    def _make_ready(self, plan: Plan) -> None:
+        """Reset free lanes: in any step where silent rows cost nothing, else only when no track is fed."""
         if plan.feeds and not self.policy.feeds_silence:
             return
         for lane in self._lanes:
-            if lane.track is None and lane.state is not _READY:
-                if lane.state is _STALE:
-                    self._reset(lane, plan)
-                if lane.state is _PRIMING:
-                    lane.prime()
-                    plan.feeds.append(Feed(lane.index, None, None, None, False, now))
+            if lane.track is None and lane.state is _STALE:
+                self._reset(lane, plan)
 
 
 def _is_files(lane: Lane) -> bool:

@@ -35,7 +35,6 @@ class ScriptedModel:
         self,
         lanes: int,
         delay_frames: int = 6,
-        prefix_frames: int = 0,
         feeds_silence: bool = False,
         step_work: Callable[[int], None] = lambda _lanes: None,
     ) -> None:
@@ -44,7 +43,6 @@ class ScriptedModel:
             languages=("und",),
             lanes=lanes,
             delay_frames=delay_frames,
-            prefix_frames=prefix_frames,
             flush_frames=delay_frames + 1,
             feeds_silence=feeds_silence,
         )

@@ -1,7 +1,7 @@
 """What a lane was fed and when. It maps lane time back to the track's media clock, and explains latencies.
 
-A lane is fed frames of its track, and silence that is no track's: its prefix, and flushes. The media clock stands still
-meanwhile.
+A lane is fed frames of its track, and silence that is no track's, by which it is flushed. The media clock stands
+still meanwhile.
 """
 
 from __future__ import annotations

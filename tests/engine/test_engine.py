@@ -182,7 +182,7 @@ async def running(model: ScriptedModel | None = None, config: Config | None = No
 
 def model(**info: Any) -> ModelInfo:
     """A model of 16 lanes, as on a GPU, with some figures of its own."""
-    return replace(ScriptedModel(lanes=16, delay_frames=6, prefix_frames=13, feeds_silence=True).info, **info)
+    return replace(ScriptedModel(lanes=16, delay_frames=6, feeds_silence=True).info, **info)
 
 
 def test_the_gate_is_as_configured() -> None:
@@ -197,44 +197,23 @@ def test_a_hangover_of_zero_is_the_models() -> None:
 def test_the_lanes_are_the_models_with_the_configured_times_in_frames() -> None:
     assert lane_policy(model(can_stall=True), Config()) == LanePolicy(
         lanes=16,
-        prefix_frames=13,
         flush_frames=7,
         preroll_frames=8,
         backlog_frames=250,
         wait_frames=75,
         stall_frames=75 + 6,
         feeds_silence=True,
-        spare_lanes=2,
     )
     config = Config(lanes=LanesConfig(preroll_s=0.5, wait_s=1.0, stall_s=0.9), limits=LimitsConfig(pending_audio_s=3.0))
     assert lane_policy(model(can_stall=True), config) == LanePolicy(
         lanes=16,
-        prefix_frames=13,
         flush_frames=7,
         preroll_frames=7,
         backlog_frames=38,
         wait_frames=13,
         stall_frames=12 + 6,
         feeds_silence=True,
-        spare_lanes=2,
     )
-
-
-@pytest.mark.parametrize(
-    ("info", "spare_lanes"),
-    [
-        ({}, 2),
-        ({"lanes": 64}, 8),
-        ({"lanes": 7}, 0),
-        ({"feeds_silence": False}, 0),
-        ({"prefix_frames": 0}, 0),
-    ],
-    ids=repr,
-)
-def test_lanes_are_kept_spare_only_where_silence_is_fed_and_there_is_a_prefix(
-    info: dict[str, Any], spare_lanes: int
-) -> None:
-    assert lane_policy(model(**info), Config()).spare_lanes == spare_lanes
 
 
 @pytest.mark.parametrize(("can_stall", "stall_s", "stall_frames"), [(True, 6.0, 81), (True, 0.0, 0), (False, 6.0, 0)])

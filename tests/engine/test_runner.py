@@ -79,16 +79,14 @@ class Bench:
     lanes: int = 1
     delay_frames: int = 2
     policy: LanePolicy | None = None
-    prefix_frames: int = 0
     feeds_silence: bool = False
     clock: Clock = field(default_factory=Clock)
     results: list[StepResults] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.model = Failing(self.lanes, self.delay_frames, self.prefix_frames, self.feeds_silence, self.clock.step)
+        self.model = Failing(self.lanes, self.delay_frames, self.feeds_silence, self.clock.step)
         policy = self.policy or LanePolicy(
             self.lanes,
-            prefix_frames=self.prefix_frames,
             flush_frames=self.model.info.flush_frames,
             preroll_frames=3,
             feeds_silence=self.feeds_silence,
@@ -149,7 +147,7 @@ def test_words_come_on_the_tracks_clock_with_their_moments_and_the_flush_behind_
 
 
 def test_each_track_has_its_own_words_on_its_own_clock_through_handovers() -> None:
-    bench = Bench(lanes=1, prefix_frames=2)
+    bench = Bench(lanes=1)
     bench.tell(OpenTrack(1, "room", True), OpenTrack(2, "room", True))
     bench.tell(*spurt(1, 10, [1, 2, 3]))
     bench.tell(*spurt(2, 500, [4, 5]))
@@ -168,14 +166,12 @@ def test_a_lane_that_is_kept_has_the_clock_right_across_flush_and_silence(feeds_
     assert bench.words(1) == [("w1", 1), ("w2", 2), ("w3", 41), ("w4", 901)]
 
 
-@pytest.mark.parametrize(("lanes", "spare_lanes", "feeds_silence"), [(2, 0, False), (3, 1, True), (2, 0, True)])
+@pytest.mark.parametrize(("lanes", "feeds_silence"), [(2, False), (3, True), (2, True)])
 def test_of_200_spurts_after_ten_seconds_of_silence_and_a_handover_none_loses_its_first_word(
-    lanes: int, spare_lanes: int, feeds_silence: bool
+    lanes: int, feeds_silence: bool
 ) -> None:
     """Six take turns on two or three lanes: each is silent for ten seconds at least and its lane was another's."""
-    policy = LanePolicy(
-        lanes, prefix_frames=13, flush_frames=7, preroll_frames=8, feeds_silence=feeds_silence, spare_lanes=spare_lanes
-    )
+    policy = LanePolicy(lanes, flush_frames=7, preroll_frames=8, feeds_silence=feeds_silence)
     bench = Bench(lanes, delay_frames=6, policy=policy)
     chance = random.Random(4)
     tracks = range(6)
@@ -256,7 +252,7 @@ def test_a_track_that_never_drops_keeps_everything_and_is_told_how_far_it_is_tak
 
 
 def test_a_file_gives_its_lane_to_who_speaks_and_says_every_word_of_its_own_once() -> None:
-    bench = Bench(lanes=1, delay_frames=2, prefix_frames=1)
+    bench = Bench(lanes=1, delay_frames=2)
     bench.tell(OpenTrack(1, "room", False), OpenTrack(2, "room", True))
     bench.runner.submit([RankTrack(1, live=False), *spurt(1, 0, list(range(10, 30)))])
     for _ in range(8):

@@ -23,11 +23,11 @@ def state(lane: Lane) -> LaneState:
     return lane.state
 
 
-def granted(prefix_frames: int = 0) -> Lane:
+def granted() -> Lane:
     """A lane that is reset and has a track."""
     lane = Lane(0, FLUSH_FRAMES)
     lane.grant(ScheduledTrack(1, "room", True, deque(maxlen=8)), now=2.0)
-    lane.reset(prefix_frames)
+    lane.reset()
     return lane
 
 
@@ -44,24 +44,11 @@ def resting() -> Lane:
     return lane
 
 
-def test_a_new_lane_is_stale_and_farther_from_ready_than_any_other() -> None:
+def test_a_new_lane_is_stale_until_it_is_reset() -> None:
     lane = Lane(0, FLUSH_FRAMES)
     assert state(lane) is LaneState.STALE
-    assert lane.steps_to_ready > 1_000
-    lane.reset(13)
-    assert (state(lane), lane.steps_to_ready) == (LaneState.PRIMING, 13)
-
-
-def test_a_reset_lane_is_primed_frame_by_frame_and_then_ready() -> None:
-    lane = granted(prefix_frames=2)
-    lane.prime()
-    assert (state(lane), lane.steps_to_ready) == (LaneState.PRIMING, 1)
-    lane.prime()
-    assert (state(lane), lane.steps_to_ready) == (LaneState.READY, 0)
-
-
-def test_without_a_prefix_a_reset_lane_is_ready_at_once() -> None:
-    assert state(granted()) is LaneState.READY
+    lane.reset()
+    assert state(lane) is LaneState.READY
 
 
 def test_speech_is_flushed_with_silence_and_the_lane_is_ready_again() -> None:
@@ -106,7 +93,7 @@ def test_a_lane_that_stalls_gives_its_speech_back_once_until_it_is_answered() ->
     lane = heard(0, 1, 2)
     assert [f.start // FRAME_SAMPLES for f in lane.stall()] == [0, 1, 2]
     assert (state(lane), list(lane.unanswered)) == (LaneState.STALE, [])
-    lane.reset(0)
+    lane.reset()
     lane.feed(frame(0), True)
     assert list(lane.unanswered) == []
     lane.answered()
@@ -121,7 +108,7 @@ def test_speech_nobody_watches_over_is_not_kept() -> None:
 def test_a_flush_forgets_that_speech_was_replayed() -> None:
     lane = heard()
     lane.stall()
-    lane.reset(0)
+    lane.reset()
     lane.feed(frame(0), True)
     lane.begin_flush(Boundary(), 1)
     lane.flush()

@@ -1,7 +1,7 @@
 """The rules of lanes, one test a rule, in virtual time.
 
 A plan is written as it reads: `reset 0 | 0:A3` resets lane 0 and feeds it frame 3 of track A. `~` is silence on no
-clock, `~.` the one that closes a flush, and `-` no track at all.
+clock, `~.` the one that closes a flush.
 """
 
 from __future__ import annotations
@@ -31,19 +31,16 @@ def frame(number: int) -> Frame:
 
 
 def shown(plan: Plan) -> str:
-    def name(track: int | None) -> str:
-        return "-" if track is None else chr(track)
-
     def fed(feed: Feed) -> str:
         what = "~" if feed.frame is None else str(feed.frame.start // FRAME_SAMPLES)
-        return f"{feed.lane}:{name(feed.track)}{what}{'' if feed.closes is None else '.'}"
+        return f"{feed.lane}:{chr(feed.track)}{what}{'' if feed.closes is None else '.'}"
 
     parts = [f"reset {' '.join(map(str, plan.resets))}"] if plan.resets else []
     parts += [" ".join(map(fed, plan.feeds))] if plan.feeds else []
-    parts += [f"{name(track)} flushed {flush.id}" for track, flush in plan.flushed]
+    parts += [f"{chr(track)} flushed {flush.id}" for track, flush in plan.flushed]
     for track, gap in plan.gaps:
-        parts.append(f"{name(track)} lost {gap.start // FRAME_SAMPLES}-{gap.end // FRAME_SAMPLES - 1}: {gap.reason}")
-    parts += [f"{name(track)} taken to {progress.to // FRAME_SAMPLES}" for track, progress in plan.progress]
+        parts.append(f"{chr(track)} lost {gap.start // FRAME_SAMPLES}-{gap.end // FRAME_SAMPLES - 1}: {gap.reason}")
+    parts += [f"{chr(track)} taken to {progress.to // FRAME_SAMPLES}" for track, progress in plan.progress]
     return " | ".join(parts)
 
 
@@ -113,41 +110,40 @@ def test_a_track_gets_a_lane_at_its_first_speech_and_the_audio_just_before_goes_
     assert stage.steps(4) == ["0:A3", "0:A4", "0:A5", ""]
 
 
-def test_free_lanes_are_reset_and_primed_before_anybody_speaks() -> None:
-    stage = Stage(2, ready=False, prefix_frames=2)
-    assert stage.steps(3) == ["reset 0 1 | 0:-~ 1:-~", "0:-~ 1:-~", ""]
+def test_free_lanes_are_reset_before_anybody_speaks() -> None:
+    stage = Stage(2, ready=False)
+    assert stage.steps(2) == ["reset 0 1", ""]
     stage.open("A")
     stage.start("A", 1)
     assert stage.step() == "0:A0"
 
 
-def test_where_silent_rows_cost_nothing_lanes_are_primed_while_others_are_heard() -> None:
-    stage = Stage(2, ready=False, prefix_frames=1, feeds_silence=True)
+def test_where_silent_rows_cost_nothing_lanes_are_reset_while_others_are_heard() -> None:
+    stage = Stage(2, ready=False, feeds_silence=True)
     stage.open("A")
     stage.start("A", 2)
-    assert stage.steps(3) == ["reset 0 1 | 0:A~ 1:-~", "0:A0", "0:A1"]
+    assert stage.steps(3) == ["reset 0 1 | 0:A0", "0:A1", ""]
 
 
-def test_where_they_cost_lanes_are_primed_when_nobody_is_heard() -> None:
-    stage = Stage(2, ready=False, prefix_frames=1)
+def test_where_they_cost_lanes_are_reset_when_nobody_is_heard() -> None:
+    stage = Stage(2, ready=False)
     stage.open("A")
     stage.start("A", 1)
-    assert stage.steps(4) == ["reset 0 | 0:A~", "0:A0", "reset 1 | 1:-~", ""]
+    assert stage.steps(3) == ["reset 0 | 0:A0", "reset 1", ""]
 
 
-def test_the_readiest_lane_is_taken_first() -> None:
-    stage = Stage(3, prefix_frames=3, feeds_silence=True)
+def test_a_lane_that_is_reset_is_taken_before_one_that_is_not() -> None:
+    stage = Stage(3)
     stage.open("ABC")
     for name in "AB":
         stage.start(name, 1)
     stage.step()
     stage.close("A")
-    assert stage.step() == "reset 0 | 0:-~"
     stage.start("C", 1)
-    assert stage.step() == "2:C0 0:-~"
+    assert stage.step() == "2:C0"
     stage.open("D")
     stage.start("D", 1)
-    assert stage.steps(2) == ["0:D~", "0:D0"]
+    assert stage.step() == "reset 0 | 0:D0"
 
 
 def test_a_lane_is_kept_through_silence_and_frozen_meanwhile() -> None:
@@ -262,26 +258,6 @@ def test_the_silence_a_lane_was_not_fed_yet_is_pre_roll_again_when_it_is_taken()
     assert stage.steps(4) == ["reset 0 | 0:A3", "0:A4", "0:A5", ""]
 
 
-def test_spare_lanes_are_taken_from_the_longest_silent_and_primed_ahead_of_need() -> None:
-    stage = Stage(3, spare_lanes=1, prefix_frames=2, feeds_silence=True)
-    stage.open("ABC")
-    stage.speak("A")
-    stage.speak("B")
-    assert [stage.scheduler.holds_lane(ord(name)) for name in "AB"] == [True, True]
-    stage.start("C", 1)
-    assert stage.step() == "reset 0 | 2:C0 0:-~"
-    assert [stage.scheduler.holds_lane(ord(name)) for name in "ABC"] == [False, True, True]
-    assert stage.steps(2) == ["0:-~", ""]
-
-
-def test_spare_lanes_are_never_taken_from_who_speaks() -> None:
-    stage = Stage(2, spare_lanes=1)
-    stage.open("AB")
-    stage.start("A", 1)
-    stage.start("B", 1)
-    assert stage.step() == "0:A0 1:B0"
-
-
 def test_the_room_that_holds_the_fewest_lanes_is_served_first_then_who_waited_longest() -> None:
     stage = Stage(2, flush_frames=1)
     stage.open("ABC", room="big")
@@ -355,15 +331,14 @@ def test_the_lane_of_a_file_is_called_back_for_who_speaks_flushed_first_and_the_
 
 
 def test_a_file_that_was_not_heard_yet_leaves_its_lane_at_once() -> None:
-    stage = Stage(1, prefix_frames=3)
+    stage = Stage(1)
     stage.open("A", drops=False)
-    stage.open("BC")
-    stage.speak("C")
+    stage.open("B")
     stage.is_file("A")
-    stage.start("A", 1)
-    assert stage.step() == "reset 0 | 0:A~"
+    stage.start("A")
+    assert stage.step() == ""
     stage.start("B", 1)
-    assert stage.step() == "reset 0 | 0:B~"
+    assert stage.step() == "reset 0 | 0:B0"
 
 
 def test_a_file_that_is_flushed_already_leaves_its_lane_behind_that_flush_and_has_its_answer() -> None:
@@ -588,16 +563,16 @@ def test_a_track_that_never_drops_is_told_how_far_it_is_taken_instead() -> None:
 
 
 def test_a_lane_that_hears_speech_and_says_nothing_is_reset_and_hears_it_again_once() -> None:
-    stage = Stage(1, stall_frames=3, prefix_frames=1)
+    stage = Stage(1, stall_frames=3)
     stage.open("A")
     stage.start("A", 4)
-    plans = [stage.plan() for _ in range(9)]
+    plans = [stage.plan() for _ in range(8)]
     assert [shown(plan) for plan in plans] == [
         *("0:A0", "0:A1", "0:A2"),
-        "reset 0 | 0:A~",
-        *("0:A0", "0:A1", "0:A2", "0:A3", ""),
+        "reset 0 | 0:A0",
+        *("0:A1", "0:A2", "0:A3", ""),
     ]
-    assert [plan.stalled for plan in plans] == [0, 0, 0, 1, 0, 0, 0, 0, 0]
+    assert [plan.stalled for plan in plans] == [0, 0, 0, 1, 0, 0, 0, 0]
     stage.hear("A", 9)
     assert sum(stage.plan().stalled for _ in range(12)) == 0
 
@@ -786,28 +761,24 @@ class Lanes(RuleBasedStateMachine):
 
     @initialize(
         lanes=st.integers(1, 3),
-        prefix=st.integers(0, 2),
         flush=st.integers(1, 3),
         preroll=st.integers(1, 3),
         backlog=st.integers(3, 8),
         wait=st.integers(0, 8),
         stall=st.sampled_from([0, 0, 2, 4]),
-        spare=st.integers(0, 2),
         feeds_silence=st.booleans(),
     )
     def begin(
         self,
         lanes: int,
-        prefix: int,
         flush: int,
         preroll: int,
         backlog: int,
         wait: int,
         stall: int,
-        spare: int,
         feeds_silence: bool,
     ) -> None:
-        self.policy = LanePolicy(lanes, prefix, flush, preroll, backlog, wait, stall, feeds_silence, spare)
+        self.policy = LanePolicy(lanes, flush, preroll, backlog, wait, stall, feeds_silence)
         self.scheduler = Scheduler(self.policy)
         self.ledgers: dict[int, Ledger] = {}
         self.now = 0.0
@@ -900,15 +871,14 @@ class Lanes(RuleBasedStateMachine):
         for track, flush in plan.flushed:
             self._answered(track, flush)
         for feed in plan.feeds:
-            if feed.track is not None:
-                self._check_feed(feed.track, feed)
+            self._check_feed(feed.track, feed)
         for track, progress in plan.progress:
             self._check_progress(track, progress)
         return bool(plan)
 
     def _check_lanes(self, plan: Plan, kept_on: dict[int, int]) -> None:
         lanes = [feed.lane for feed in plan.feeds]
-        tracks = [feed.track for feed in plan.feeds if feed.track is not None]
+        tracks = [feed.track for feed in plan.feeds]
         assert len(lanes) == len(set(lanes)), "a lane is fed once a step"
         assert len(tracks) == len(set(tracks)), "a track has one lane"
         assert len(plan.resets) == len(set(plan.resets))
@@ -927,8 +897,6 @@ class Lanes(RuleBasedStateMachine):
             self.owner[feed.lane] = feed.track
             fed = self.fed_to[feed.lane]
             fed.append(None if feed.frame is None else feed.frame.start)
-            primed = fed[: self.policy.prefix_frames] == [None] * self.policy.prefix_frames
-            assert feed.frame is None or primed, "a lane is primed before it hears"
             if feed.closes is not None:
                 silent_from = math.inf if feed.closes.silent_from is None else feed.closes.silent_from
                 spoken = [place for place, at in enumerate(fed) if at is not None and at < silent_from]
@@ -1028,13 +996,13 @@ def test_a_track_that_waits_for_a_lane_owes() -> None:
 
 
 def test_a_feed_says_when_its_track_got_the_lane_and_whether_more_waits() -> None:
-    stage = Stage(1, prefix_frames=1, flush_frames=1, feeds_silence=True, ready=False)
+    stage = Stage(1, flush_frames=1, feeds_silence=True, ready=False)
     stage.open("A")
     stage.now = 7.0
     stage.start("A", 2)
     stage.end("A")
-    feeds = [feed for _ in range(4) for feed in stage.plan().feeds]
-    assert [(feed.lane_at, feed.lagging) for feed in feeds] == [(7.0, True), (7.0, True), (7.0, False), (7.0, False)]
+    feeds = [feed for _ in range(3) for feed in stage.plan().feeds]
+    assert [(feed.lane_at, feed.lagging) for feed in feeds] == [(7.0, True), (7.0, False), (7.0, False)]
 
 
 def test_a_flush_lags_while_speech_waits_behind_it() -> None:
@@ -1117,13 +1085,6 @@ def test_only_what_is_older_than_the_wait_is_dropped_and_each_track_by_itself() 
     assert "B2" in " ".join(stage.steps(6))
 
 
-def test_spare_lanes_are_freed_one_by_one_and_no_more_than_are_wanted() -> None:
-    stage = Stage(4, spare_lanes=2, flush_frames=1, feeds_silence=True)
-    stage.open("ABCD")
-    stage.speak("ABCD")
-    assert stage.scheduler.lanes_in_use == 2
-
-
 def test_a_track_opened_again_begins_anew() -> None:
     stage = Stage(1)
     stage.open("A")
@@ -1184,15 +1145,6 @@ def test_what_one_track_is_to_be_told_later_does_not_delay_what_another_is_told(
     assert "C taken to 1" in " | ".join(stage.steps(2))
 
 
-def test_a_lane_is_fed_once_a_step_while_it_is_primed_for_a_track() -> None:
-    stage = Stage(2, prefix_frames=3, feeds_silence=True, ready=False)
-    stage.open("A")
-    stage.start("A", 2)
-    for _ in range(6):
-        lanes = [feed.lane for feed in stage.plan().feeds]
-        assert len(lanes) == len(set(lanes))
-
-
 def test_a_track_with_a_lane_owes_while_it_speaks() -> None:
     stage = Stage(1)
     stage.open("A")
@@ -1221,7 +1173,7 @@ def test_lanes_at_rest_do_not_put_their_room_behind_others() -> None:
     stage.start("C", 1)
     stage.now += 0.001
     stage.start("D", 1)
-    assert [(feed.lane, chr(feed.track or 0)) for feed in stage.plan().feeds] == [(0, "C"), (1, "D")]
+    assert [(feed.lane, chr(feed.track)) for feed in stage.plan().feeds] == [(0, "C"), (1, "D")]
 
 
 def test_a_lane_that_was_just_granted_counts_as_one_for_its_room() -> None:
@@ -1247,9 +1199,3 @@ def test_a_track_waits_again_after_everything_was_abandoned() -> None:
     stage.end("B")
     stage.start("B")
     assert stage.scheduler.waiting == 1
-
-
-def test_a_free_lane_is_made_ready_with_nothing_behind_it() -> None:
-    stage = Stage(1, prefix_frames=2, feeds_silence=True, ready=False)
-    stage.now = 4.0
-    assert stage.plan().feeds == [Feed(0, None, None, None, lagging=False, lane_at=4.0)]

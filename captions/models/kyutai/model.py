@@ -42,7 +42,6 @@ class KyutaiModel:
             languages=checkpoint.languages,
             lanes=backend.lanes,
             delay_frames=checkpoint.delay_frames,
-            prefix_frames=checkpoint.prefix_frames - backend.prefix_frames,
             flush_frames=checkpoint.flush_frames,
             feeds_silence=backend.silence_is_free,
             can_stall=True,

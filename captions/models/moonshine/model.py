@@ -56,7 +56,6 @@ class MoonshineModel:
             languages=("en",),
             lanes=lanes,
             delay_frames=0,
-            prefix_frames=0,
             flush_frames=1,
             feeds_silence=False,
             measured=measured,

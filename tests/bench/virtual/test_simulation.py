@@ -6,11 +6,11 @@ from dataclasses import replace
 
 from bench.virtual.simulation import Setting, simulate
 
-SMALL = Setting(lanes=8, duration_s=60.0, spare_lanes=1)
+SMALL = Setting(lanes=8, duration_s=60.0)
 
 
 def test_people_who_have_a_lane_each_wait_for_one_step_at_most_and_once() -> None:
-    setting = Setting(lanes=20, duration_s=60.0, spare_lanes=0)
+    setting = Setting(lanes=20, duration_s=60.0)
     measured = simulate(2, setting)
     assert (measured.participants, measured.participants_per_lane) == (20, 1.0)
     assert measured.lane_wait_p99_ms <= 27.0
@@ -28,9 +28,3 @@ def test_the_more_people_the_longer_the_wait_and_the_busier_the_lanes() -> None:
 def test_every_spurt_is_counted_once_and_the_same_seed_gives_the_same_figures() -> None:
     assert simulate(3, SMALL) == simulate(3, SMALL)
     assert simulate(3, SMALL).spurts == simulate(3, replace(SMALL, lanes=4)).spurts
-
-
-def test_lanes_primed_ahead_of_need_catch_up_sooner() -> None:
-    setting = Setting(lanes=16, duration_s=120.0)
-    without, with_spares = (simulate(8, replace(setting, spare_lanes=spare)) for spare in (0, 3))
-    assert with_spares.caught_up_p95_ms < without.caught_up_p95_ms

@@ -103,7 +103,6 @@ def test_what_the_service_is_told(checkpoint: Checkpoint, silence_is_free: bool)
         languages=("und",),
         lanes=LANES,
         delay_frames=6,
-        prefix_frames=13,
         flush_frames=8,
         feeds_silence=silence_is_free,
         can_stall=True,
@@ -112,8 +111,14 @@ def test_what_the_service_is_told(checkpoint: Checkpoint, silence_is_free: bool)
     )
 
 
-def test_a_lane_is_fed_no_silence_that_its_reset_has_brought_it_already(checkpoint: Checkpoint) -> None:
-    assert KyutaiModel(checkpoint, Pieces(), ScriptedBackend(prefix_frames=13)).info.prefix_frames == 0
+def test_the_silence_that_a_reset_lane_has_heard_is_before_its_time(checkpoint: Checkpoint) -> None:
+    backend = ScriptedBackend(prefix_frames=13)
+    model = KyutaiModel(checkpoint, Pieces(), backend)
+    for tokens in ([END] * LANES, [OUI] * LANES):
+        backend.tokens = tokens
+        assert said(model, batch(0)) == {0: []}
+    backend.tokens = [END] * LANES
+    assert said(model, batch(0)) == {0: [LaneWord("oui", 0, 0)]}
 
 
 def test_warming_up_times_a_full_step_and_leaves_every_lane_reset(model: KyutaiModel, backend: ScriptedBackend) -> None:
