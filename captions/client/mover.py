@@ -72,7 +72,7 @@ class Mover:
                 await self._tell(error)
             return
         for place in tracks:
-            place.unended = error is not None
+            place.unended, place.waits_for_end = error is not None, False
             self.lost(place)
         if not tracks and self._book.best is None:
             self._begin(self._keep_a_link())

@@ -107,6 +107,38 @@ async def test_a_track_with_which_one_node_after_the_other_is_lost_is_given_up()
     assert (error.code, error.track) == ("model_failed", "ada")
 
 
+async def test_a_connection_that_breaks_again_while_the_track_is_ended_is_resumed_again() -> None:
+    connections: list[list[str]] = []
+
+    async def breaks_twice(connection: ServerConnection) -> None:
+        asked: list[str] = []
+        connections.append(asked)
+        async for message in connection:
+            asked.append(json.loads(message)["type"])
+            match asked[-1], len(connections):
+                case "start", 1:
+                    await connection.send(encode(Ready("s", "secret", "1", "scripted", [], 80, LIMITS), "json"))
+                    await connection.send(encode(Started("ada", 1), "json"))
+                    await connection.close(1011)
+                case "stop", 2:
+                    await connection.close(1011)
+                case "stop", 3:
+                    await connection.send(encode(Stopped("ada"), "json"))
+                case "start", 3:
+                    await connection.send(encode(Started("ada", 2), "json"))
+                    await connection.send(encode(SpeechNotice("ada", True, 0.0), "json"))
+
+    async with (
+        serve(breaks_twice, "127.0.0.1", 0) as node,
+        Client(url_of(node), encoding="json") as client,
+        asyncio.timeout(PATIENCE_S),
+    ):
+        await client.start("daily", "ada", "pcm_f32le", 24_000)
+        said = [await anext(aiter(client)) for _ in range(3)]
+    assert [type(message) for message in said] == [Ready, Started, SpeechNotice]
+    assert connections == [["start"], ["resume", "stop"], ["resume", "stop", "start"]]
+
+
 async def test_a_client_outlives_all_the_nodes_it_was_told_of_when_it_came() -> None:
     """Twelve nodes, one after the other: each knows only the next one, and only once it is there."""
     began_at: asyncio.Queue[int] = asyncio.Queue()
