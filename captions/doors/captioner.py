@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Literal, TypeAlias
 
 from captions.doors.missing import Missing
@@ -87,6 +88,7 @@ class Captioner:
         self._new_words: list[Word] = []
         self._spurts: deque[_Spurt] = deque()
         self.speaking = False
+        self._said_elsewhere_from: float = inf
         self._heard_to = 0
         self._missing = Missing(room, name, participant, new_id)
 
@@ -112,7 +114,7 @@ class Captioner:
     def said(self, events: Sequence[TrackEvent]) -> list[str]:
         """What the model said in one step. Returns the ids of the client's flushes that are done with it."""
         done = []
-        for event in events:
+        for event in map(self._own, events):
             match event:
                 case Word():
                     self._new_words.append(event)
@@ -134,6 +136,10 @@ class Captioner:
         self._send(self._segmenter.revise())
         return done
 
+    def hand_over(self, at_s: float) -> None:
+        """Words that begin here or later are another node's to say, but for those that were said already."""
+        self._said_elsewhere_from = samples_in(at_s)
+
     def interrupted(self, away_s: float) -> None:
         """The publisher lost its connection for that long; nothing of it was heard meanwhile."""
         self._gap(Gap(self._heard_to, self._heard_to + samples_in(away_s), "disconnected"))
@@ -152,6 +158,18 @@ class Captioner:
     def map_clock(self, offset: float) -> None:
         """The sender's clock is `offset` seconds behind ours, at most; the smallest seen is the truest."""
         self._clock_offset = offset if self._clock_offset is None else min(offset, self._clock_offset)
+
+    def _own(self, event: TrackEvent) -> TrackEvent | None:
+        """What is to be said here of an event. Words come in order: the end of one that is not said is not either."""
+        match event:
+            case Word(start=start) if start >= self._said_elsewhere_from:
+                self._said_elsewhere_from = 0
+                return None
+            case Tentative(words):
+                return Tentative(tuple(word for word in words if word.start < self._said_elsewhere_from))
+            case WordEnd() if not self._said_elsewhere_from:
+                return None
+        return event
 
     def _arrive(self, packets: Sequence[PlacedPacket]) -> None:
         samples = 0

@@ -188,10 +188,15 @@ class PublishedTrack:
         """The owner is told when every word of what was heard so far is out."""
         self._engine.tell(FlushAsked(self.number, flush_id))
 
-    def end(self) -> None:
-        """No more audio comes. The last words still do, and then the owner is told."""
+    def end(self, at_s: float | None = None) -> None:
+        """No more audio comes. The last words still do, and then the owner is told.
+
+        `at_s`: on the track's clock; what was said from there on is heard elsewhere too, and said there.
+        """
         if not self.is_ending:
             self.is_ending = True
+            if at_s is not None:
+                self._captioner.hand_over(at_s)
             self._engine.tell(AudioEnded(self.number, _ENDED))
 
     def map_clock(self, offset_s: float) -> None:

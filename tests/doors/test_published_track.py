@@ -143,6 +143,26 @@ def test_a_track_that_ends_says_its_last_words_and_is_gone() -> None:
     assert stage.engine.tracks == 0
 
 
+def test_what_is_said_elsewhere_too_reaches_no_reader_of_the_room_from_here() -> None:
+    stage, wall = Stage(), Wall()
+    stage.rooms.watch("daily", wall, 0.0)
+    track = stage.publish()
+    frames = saying(11, 12, 13)
+    for frame in frames:
+        track.hear(Packet(pcm_f32le(frame), 0.0))
+    ends = [event for event in stage.beside.events if isinstance(event, Word)]
+    assert not ends, "nothing has been said yet"
+    track.end(at_s=4 * FRAME_SAMPLES / SAMPLE_RATE)
+    stage.engine.turn()
+    said = [event for event in stage.beside.events if isinstance(event, Word)]
+    own = [word.text for word in said if word.start < 4 * FRAME_SAMPLES]
+    assert 0 < len(own) < len(said)
+    newest = {segment.id: segment for segment in (msgspec.json.decode(seen, type=Segment) for seen in wall.seen)}
+    assert [word.text for segment in newest.values() for word in segment.words] == own
+    assert stage.owner.text().split() == own
+    assert stage.owner.told[-1] == "ada ended"
+
+
 def test_segments_go_to_the_room_first_and_the_owner_gets_them_as_the_room_has_them() -> None:
     stage, wall = Stage(), Wall()
     stage.rooms.watch("daily", wall, 0.0)

@@ -166,7 +166,10 @@ class FlushRequest(_Message, frozen=True, tag="flush"):
 
 
 class Stop(_Message, frozen=True):
+    """End a track. `at`: words that begin there or later, in seconds on its clock, are another node's to say."""
+
     track: Id
+    at: Annotated[float, Meta(ge=0, le=1e9)] | None = None
 
 
 class Ping(_Message, frozen=True):

@@ -203,8 +203,8 @@ class Session:
                 self._tracks.track(name).unmute()
             case native.FlushRequest(track=name, id=flush_id):
                 self._tracks.track(name).flush(flush_id)
-            case native.Stop(track=name):
-                self._tracks.track(name).end()
+            case native.Stop(track=name, at=at):
+                self._tracks.track(name).end(at)
             case native.Resume():
                 raise native.ProtocolError("not_resumable", "a connection resumes with its first message or never")
             case native.Ping(id=ping_id, sent_at=sent_at):
