@@ -28,6 +28,7 @@ from captions.config import load as load_config
 from captions.models import load
 from captions.models.model import Model
 from captions.models.scripted import ScriptedModel
+from captions.server.memory import keep_what_is_loaded
 from captions.server.server import Server
 from captions.server.supervisor import Supervisor
 
@@ -92,6 +93,7 @@ def _serve_by_fronts(config: Config, make_model: Callable[[], Model]) -> None:
 async def _serve(config: Config, model: Model) -> None:
     server = Server(config, model)
     await server.start()
+    keep_what_is_loaded()
     _say({"url": f"ws://127.0.0.1:{server.port}", "model": model.info.name, "lanes": model.info.lanes})
     loop = asyncio.get_running_loop()
     while await loop.run_in_executor(None, sys.stdin.readline):

@@ -89,6 +89,7 @@ class Connection(ServerConnection):
         if self._is_lost and self._reader is not None:
             self._reader.cancel()
         super().connection_lost(exc)
+        self._forget_unread()
 
     def process_event(self, event: Event) -> None:
         if isinstance(event, Frame) and self._is_too_much(event.opcode):
@@ -123,6 +124,12 @@ class Connection(ServerConnection):
                 raise
         finally:
             self._reader = None
+            self._forget_unread()
+
+    def _forget_unread(self) -> None:
+        """What nobody will read is let go at once: a connection refers to itself, and is collected when it may be."""
+        if self._is_lost and self._reader is None:
+            self.recv_messages.frames.queue.clear()
 
     def _pause_reading(self) -> None:
         self.transport.pause_reading()

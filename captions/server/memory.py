@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 from contextlib import suppress
 
-__all__ = ["Ebb", "Freed", "give_memory_back", "idle_bytes"]
+__all__ = ["Ebb", "Freed", "give_memory_back", "idle_bytes", "keep_what_is_loaded"]
 
+_MANY_CONNECTIONS = 100
 _MUCH_BYTES = 16 << 20
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -33,8 +35,14 @@ class Freed:
 
     def __init__(self) -> None:
         self._ebb = Ebb()
+        self._most_connections = 0
 
-    def look(self) -> None:
+    def look(self, connections: int) -> None:
+        """`connections`: how many there are now. Each refers to itself, so many that have gone are looked for."""
+        self._most_connections = max(self._most_connections, connections)
+        if self._most_connections - connections >= _MANY_CONNECTIONS:
+            gc.collect()
+            self._most_connections = connections
         if self._ebb.is_over(idle_bytes()):
             give_memory_back()
             self._ebb.given_back(idle_bytes())
@@ -80,3 +88,9 @@ def give_memory_back() -> None:
     """Let go of what was freed: glibc keeps the holes between what lives, for ever (malloc_trim(3))."""
     with suppress(AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def keep_what_is_loaded() -> None:
+    """Have Python's collector look from now on only at what comes and goes: 3 ms at a time, and not 50."""
+    gc.collect()
+    gc.freeze()

@@ -41,7 +41,7 @@ from captions.server.connections import Connections
 from captions.server.doorstep import Doorstep
 from captions.server.fullness import Fullness
 from captions.server.http_orders import HttpOrders
-from captions.server.memory import Freed
+from captions.server.memory import Freed, keep_what_is_loaded
 from captions.server.pages import Page, text
 from captions.server.rtp_port import RtpPort
 from captions.server.tls import Certificate
@@ -194,6 +194,7 @@ class Server:
         loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
         stopping = asyncio.create_task(stop.wait())
         if await _first(stopping, asyncio.create_task(self.start())):
+            keep_what_is_loaded()
             ready()
             await _first(stopping, asyncio.create_task(self._failed.wait()))
         log.info("draining", extra={"connections": len(self._connections), "tracks": self._engine.tracks})
@@ -369,7 +370,7 @@ class Server:
         while True:
             await asyncio.sleep(_HOUSEKEEPING_S)
             self.rooms.forget_idle(self._clock())
-            await asyncio.to_thread(freed.look)
+            await asyncio.to_thread(freed.look, len(self._connections))
             if self._rtp is not None:
                 self._rtp.session.sweep(self._clock())
 

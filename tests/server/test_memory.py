@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
+from weakref import ref
 
 import numpy as np
 import pytest
 
 from bench.measure.process import resident_mb
-from captions.server.memory import Ebb, give_memory_back, idle_bytes
+from captions.server.memory import Ebb, Freed, give_memory_back, idle_bytes
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc keeps what is freed")
@@ -44,3 +46,27 @@ def test_what_is_freed_counts_as_idle_until_it_is_given_back() -> None:
     give_memory_back()
     assert idle_bytes() < before + (30 << 20)
     assert len(lives) == 50
+
+
+class _Knot:
+    """Refers to itself, as a connection does."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_what_many_connections_leave_behind_is_collected_when_they_have_gone() -> None:
+    gc.disable()
+    try:
+        freed = Freed()
+        freed.look(150)
+        knot = ref(_Knot())
+        freed.look(60)
+        assert knot() is not None, "for a few it is not worth the time"
+        freed.look(50)
+        assert knot() is None
+        knot = ref(_Knot())
+        freed.look(40)
+        assert knot() is not None
+    finally:
+        gc.enable()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import struct
 
 import pytest
 from websockets.asyncio.client import connect
+from websockets.frames import Frame, Opcode
 
 from captions.doors.native import messages as native
 from captions.doors.native.messages import Audio, Started
-from tests.server.harness import pcm_f32le, serving, started
+from tests.server.harness import pcm_f32le, serving, started, until
 from tests.speech import saying
 
 
@@ -39,6 +41,26 @@ async def test_a_swarm_that_speaks_and_vanishes_leaves_nothing_and_disturbs_nobo
                     group.create_task(vanish(served.url, kinds[number % 3], reset=reset))
             assert await other.say("t2", saying(1, 2, 3)) == "w1 w2 w3"
         await served.nothing_held()
+
+
+async def test_what_came_of_a_message_without_an_end_goes_with_its_connection() -> None:
+    def pieces() -> int:
+        return sum(type(one) is Frame for one in gc.get_objects())
+
+    async with serving() as served:
+        gc.collect()
+        gc.disable()
+        try:
+            before = pieces()
+            connection = await connect(f"{served.url}/v1/stream", proxy=None, ping_interval=None)
+            for opcode in (Opcode.BINARY, Opcode.CONT, Opcode.CONT):
+                connection.transport.write(Frame(opcode, bytes(9_000), fin=False).serialize(mask=True))
+            await until(lambda: pieces() == before + 3)
+            connection.transport.abort()
+            await served.nothing_held()
+            await until(lambda: pieces() <= before + 1)  # the last is where websockets parsed it
+        finally:
+            gc.enable()
 
 
 async def test_tcp_connections_that_never_ask_for_anything_are_no_connections() -> None:
