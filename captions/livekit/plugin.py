@@ -11,8 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import suppress
 from weakref import WeakSet
 
 import msgspec
@@ -138,35 +136,36 @@ class SpeechStream(stt.SpeechStream):
         self._start = msgspec.structs.replace(self._start, language=language)
 
     async def _run(self) -> None:
-        """Until the input ends. Raises the framework's errors, some of which make it begin anew."""
-        self._shown, self._ends_with_it = None, False
+        """Until the input ends. Raises the framework's errors, some of which make it begin anew.
+
+        A lost connection is the client's to mend, for as long as one attempt may take: it gives the next one the audio
+        that it has kept.
+        """
+        self._close_all_but(None)
+        self._ends_with_it = False
         try:
-            async with Client(self._url, self._api_key) as client:
-                sending = asyncio.create_task(self._send(client))
+            async with Client(self._url, self._api_key, reconnect_s=self._conn_options.timeout) as client:
+                sending, hearing = asyncio.create_task(self._send(client)), asyncio.create_task(self._hear(client))
                 try:
-                    async for message in self._messages(client, sending):
-                        self._read(message)
+                    await asyncio.wait((sending, hearing), return_when=asyncio.FIRST_COMPLETED)
+                    if not sending.done() or sending.result():
+                        await hearing
                 finally:
                     sending.cancel()
-                    await asyncio.gather(sending, return_exceptions=True)
+                    hearing.cancel()
+                    await asyncio.gather(sending, hearing, return_exceptions=True)
         except ConnectError as error:
             raise APIConnectionError(str(error)) from None
 
-    async def _messages(self, client: Client, sending: asyncio.Task[None]) -> AsyncIterator[ServerMessage]:
-        """All that the server says, over a lost connection if it lets the session go on, until the track is over."""
-        while True:
-            with suppress(ConnectError):
-                async for message in client:
-                    yield message
-                    if isinstance(message, Stopped):
-                        return
-            if sending.done() and (failed := sending.exception()) is not None and not isinstance(failed, ConnectError):
-                raise failed
-            await client.resume()
-            if sending.done() and sending.exception() is not None:
-                raise ConnectError("audio was lost with the connection")
+    async def _hear(self, client: Client) -> None:
+        async for message in client:
+            self._read(message)
+            if isinstance(message, Stopped):
+                return
+        raise ConnectError("the server ended the session before its track was over")
 
-    async def _send(self, client: Client) -> None:
+    async def _send(self, client: Client) -> bool:
+        """All that is pushed. Whether there was anything, whose last words are still to come."""
         started = False
         async for data in self._input_ch:
             if isinstance(data, rtc.AudioFrame):
@@ -180,6 +179,7 @@ class SpeechStream(stt.SpeechStream):
         self._use(0.0, all_of_it=True)
         if started:
             await client.send(Stop(_TRACK))
+        return started
 
     def _use(self, seconds: float, *, all_of_it: bool = False) -> None:
         self._unreported_s += seconds
@@ -203,13 +203,16 @@ class SpeechStream(stt.SpeechStream):
                 if self._shown is not None and self._shown.words:
                     self._transcribe(stt.SpeechEventType.PREFLIGHT_TRANSCRIPT, self._shown, self._shown.text)
             case Stopped():
+                self._close_all_but(None)
                 self._end_of_speech()
             case Segment(final=True):
+                self._close_all_but(message.id)
                 self._shown = None
                 if message.words:
                     self._transcribe(stt.SpeechEventType.FINAL_TRANSCRIPT, message, message.text)
                 self._end_of_speech()
             case Segment():
+                self._close_all_but(message.id)
                 self._shown = message
                 text = f"{message.text} {message.tentative}".strip()
                 self._transcribe(stt.SpeechEventType.INTERIM_TRANSCRIPT, message, text)
@@ -217,6 +220,13 @@ class SpeechStream(stt.SpeechStream):
                 log.warning("not transcribed: %.1f s, %s", end - start, reason)
             case Error(code=code, message=text):
                 raise APIStatusError(text, status_code=503 if code in _RETRYABLE else 400, retryable=code in _RETRYABLE)
+
+    def _close_all_but(self, segment_id: str | None) -> None:
+        """Another segment that is still open stays so: its server is gone, and the next goes on behind its words."""
+        if self._shown is not None and self._shown.id != segment_id:
+            if self._shown.words:
+                self._transcribe(stt.SpeechEventType.FINAL_TRANSCRIPT, self._shown, self._shown.text)
+            self._shown = None
 
     def _end_of_speech(self) -> None:
         """Speech has ended and its words are out."""

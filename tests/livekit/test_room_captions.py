@@ -12,12 +12,9 @@ import pytest
 
 rtc = pytest.importorskip("livekit.rtc")
 
-from captions.config import load  # noqa: E402
 from captions.livekit.room_captions import RoomCaptions  # noqa: E402
 from captions.livekit.transcriptions import TranscriptionPublisher  # noqa: E402
 from captions.livekit.worker import worker  # noqa: E402
-from captions.models.scripted import ScriptedModel  # noqa: E402
-from captions.server.server import Server  # noqa: E402
 from captions.stream.captions import Latency, Participant, Segment  # noqa: E402
 from captions.types import SAMPLE_RATE, Pcm  # noqa: E402
 from tests.server.harness import Served, serving, until  # noqa: E402
@@ -202,21 +199,12 @@ async def test_a_server_that_is_restarted_finds_the_room_again() -> None:
     room = Room()
     ada, _ = room.join("Ada")
 
-    @asynccontextmanager
-    async def server_on(port: int) -> AsyncIterator[Served]:
-        server = Server(load(None, {}, {"server": {"port": port, "drain_s": 5.0}}), ScriptedModel(2))
-        await server.start()
-        try:
-            yield Served(server)
-        finally:
-            await server.stop()
-
-    async with server_on(0) as first:
+    async with serving(server={"drain_s": 5.0}) as first:
         port, url = first.server.port, first.url
         running = captioned(url, room)
         await running.__aenter__()
         await heard(first, 1)
-    async with server_on(port) as second:
+    async with serving(server={"port": port}) as second:
         await heard(second, 1)
         ada.say(*said(5, 6))
         await until(lambda: bool(room.finals()))
