@@ -5,14 +5,26 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from captions.client.link import ConnectError, Link, Refused, with_route
 
 __all__ = ["AddressBook", "backoff_s"]
 
 _FIRST_S, _LONGEST_S = 0.2, 5.0
-_MOST_NAMED = 16
-"""Of the nodes that a server names: no more is kept of what it says."""
+_MOST_NAMED, _MOST_FAILED = 16, 64
+"""Of the nodes that servers name: no more is kept of what they say."""
+
+
+class _Failure(NamedTuple):
+    """An address that could not be reached, so many times in a row."""
+
+    times: int
+    not_before: float
+    error: ConnectError
+
+
+_NEVER = _Failure(0, 0.0, ConnectError("not tried"))
 
 
 def backoff_s(failures: int) -> float:
@@ -35,7 +47,7 @@ class AddressBook:
         self._open: dict[str, Link] = {}
         self._leaving: dict[Link, str] = {}
         self._broken: dict[str, Link] = {}
-        self._failed: dict[str, tuple[int, float]] = {}
+        self._failed: dict[str, _Failure] = {}
         self._opening = asyncio.Lock()
 
     @property
@@ -82,7 +94,7 @@ class AddressBook:
         clock. A link that was broken is resumed, if its node is the one that is reached: it is the same then.
 
         Raises:
-            ConnectError: there was none in that time, or one will not have us.
+            ConnectError: there was none in that time, or none of them will have us.
         """
         loop = asyncio.get_running_loop()
         while True:
@@ -92,7 +104,10 @@ class AddressBook:
                 for address in wanted:
                     if (link := await self._reach_one(address, loop)) is not None:
                         return link
-            again_at = min(self._failed.get(address, (0, 0.0))[1] for address in wanted)
+            failed = [self._failed.get(address, _NEVER) for address in wanted]
+            if all(isinstance(failure.error, Refused) for failure in failed):
+                raise failed[0].error
+            again_at = min(failure.not_before for failure in failed)
             if again_at > until:
                 raise ConnectError("the server has gone, and no other can be reached")
             await asyncio.sleep(again_at - loop.time())
@@ -101,20 +116,18 @@ class AddressBook:
         known = self._open.get(address)
         if known is not None and known not in self._leaving:
             return known
-        failures, not_before = self._failed.get(address, (0, 0.0))
-        if loop.time() < not_before:
+        failed = self._failed.get(address, _NEVER)
+        if loop.time() < failed.not_before:
             return None
         broken = self._broken.pop(address, None)
         link = broken or self._link_to(address)
         try:
             await (link.open() if broken is None else link.resume())
-        except Refused:
-            raise
-        except ConnectError:
+        except ConnectError as error:
             if broken is not None:
                 self._broken[address] = broken
-            self._failed[address] = failures + 1, loop.time() + backoff_s(failures)
-            while len(self._failed) > _MOST_NAMED * 4:
+            self._failed[address] = _Failure(failed.times + 1, loop.time() + backoff_s(failed.times), error)
+            while len(self._failed) > _MOST_FAILED:
                 del self._failed[next(iter(self._failed))]
             return None
         self.open(link)

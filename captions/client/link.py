@@ -113,7 +113,7 @@ class Link:
         """Ends when the server has closed the connection well.
 
         Raises:
-            ConnectError: it was lost.
+            ConnectError: it was lost, or the server speaks another protocol.
         """
         async for payload in payloads(self._connected()):
             self._received += 1
@@ -122,7 +122,7 @@ class Link:
             except ProtocolError as error:
                 if error.code == "unknown_type":
                     continue  # of a server that is newer
-                raise
+                raise ConnectError(f"the server says what cannot be read: {error}") from None
             match message:
                 case Ready():
                     self._ready = message

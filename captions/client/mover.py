@@ -204,11 +204,12 @@ class Mover:
                     await self._begin_again(place, link, *(track.last(0.0) if track.speaking else track.handover()))
             if goes:
                 offset_s, left_at = self._before[(old, place.name)]
-                await old.send(Stop(place.name, at=max(0.0, round(left_at - offset_s, 3))))
+                with suppress(ConnectError):
+                    await old.send(Stop(place.name, at=max(0.0, round(left_at - offset_s, 3))))
             if not self._book.is_open(place.link):
                 self.unheard(place)
         except ConnectError:
-            pass
+            pass  # until it pauses again, or the node ends it
         finally:
             place.moving = False
         if place.away:
