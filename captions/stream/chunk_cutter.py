@@ -33,13 +33,15 @@ class ChunkCutter:
     """
 
     def __init__(self) -> None:
-        self._resampler = _to_vad_rate()
+        self._resampler: soxr.ResampleStream | None = None
         self._pcm: NDArray[np.float32] = np.empty(0, np.float32)
         self._position = 0
         self._fresh = False
 
     def add(self, pcm: Pcm) -> tuple[Chunk, ...]:
         """The chunks that have become full. The resampler holds some samples back until more come."""
+        if self._resampler is None:
+            self._resampler = _to_vad_rate()
         resampled = self._resampler.resample_chunk(pcm)
         pcm16k = np.concatenate([self._pcm, resampled]) if len(self._pcm) else resampled
         full = len(pcm16k) // CHUNK_SAMPLES
@@ -55,7 +57,7 @@ class ChunkCutter:
     def jump(self, position: int) -> None:
         """Go on from another media position; the chunk it falls into is silent up to there."""
         before = position % CHUNK_SPAN
-        self._resampler = _to_vad_rate()
+        self._resampler = None
         self._position = position - before
         self._pcm = np.zeros(before * VAD_RATE // SAMPLE_RATE, np.float32)
         self._fresh = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -84,10 +85,11 @@ class PcmDecoder:
 
 
 class PacketDecoder:
-    """Raw Opus packets."""
+    """Raw Opus packets. The decoder is made when there is something to decode: most tracks of a meeting are silent."""
 
-    def __init__(self) -> None:
-        self._opus = OpusDecoder()
+    @cached_property
+    def _opus(self) -> OpusDecoder:
+        return OpusDecoder()
 
     def decode(self, data: bytes) -> Pcm:
         try:

@@ -5,7 +5,8 @@
     ASLEEP   a packet that may be speech                           -> WAKING
     WAKING   everything kept was taken                             -> AWAKE
 
-Asleep, the packets of the last second are kept undecoded, so that the pre-roll of the next speech is there.
+A track begins asleep, as most that join are silent, and hundreds may join at once. Asleep, the packets of the last
+second are kept undecoded, so that the pre-roll of the next speech is there.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Sleep:
     """
 
     def __init__(self, *, allowed: bool) -> None:
-        self.state = SleepState.AWAKE
+        self.state = SleepState.ASLEEP if allowed else SleepState.AWAKE
         self._allowed = allowed
         self._silent_for = 0
         self._kept: deque[PlacedPacket] = deque()

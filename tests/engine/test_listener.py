@@ -122,9 +122,20 @@ def test_however_many_packets_a_turn_takes_a_track_is_heard_the_same(packets_a_t
 
 def test_silence_is_neither_decoded_nor_pushed_after_half_a_second_unless_told_to() -> None:
     sleeps, listens = Bench(), Bench(skips_silence=False)
-    heard = [bench.hear(opened(), *silent(1, 50)) for bench in (sleeps, listens)]
-    assert [len(frames_of([turn])) for turn in heard] == [6, 50]
-    assert [len(arrivals(turn)) for turn in heard] == [6, 50]
+    heard = [bench.hear(opened(), *loud(1, 1), *silent(1, 50, first=1)) for bench in (sleeps, listens)]
+    assert [len(frames_of([turn])) for turn in heard] == [7, 51]
+    assert [len(arrivals(turn)) for turn in heard] == [7, 51]
+
+
+def test_of_hundreds_that_join_at_once_and_are_silent_nothing_is_decoded_and_the_detector_hears_nobody() -> None:
+    bench = Bench()
+    crowd = range(1, 451)
+    bench.hear(*(opened(track) for track in crowd))
+    turns = [bench.hear(*(one for track in crowd for one in silent(track, 1, first=n)), at=n / 12.5) for n in range(12)]
+    assert (frames_of(turns), bench.vad.calls) == ([], [])
+    turn = bench.hear(*loud(7, 2, first=12), at=1.0)
+    assert news(turn, 7) == [SpurtStarted(12 * FRAME_SAMPLES)]
+    assert {track for call in bench.vad.calls for track in call} == {6}, "the stream of track 7"
 
 
 def test_real_speech_has_the_same_spurts_whether_silence_is_skipped_or_decoded() -> None:

@@ -27,6 +27,7 @@ from captions.doors.native.messages import (
     Stopped,
 )
 from captions.models.scripted import ScriptedModel
+from captions.stream.opus import OpusEncoder
 from tests.server.harness import NOTHING, PATIENCE_S, Served, Talker, pcm_f32le, serving, started, until
 from tests.speech import saying, silence
 
@@ -127,7 +128,7 @@ async def test_text_that_is_no_message(served: Served, what: str) -> None:
         (Start("daily", "bad", "opus", live=False), b"\xff" * 40),
         (Start("daily", "bad", "opus", live=False), b""),
         (Start("daily", "bad", "pcm_s16le", None, 24_000, live=False), b"\x00\x01\x02"),
-        (Start("daily", "bad", "pcm_f32le", None, 24_000, 2, live=False), b"\x00" * 12),
+        (Start("daily", "bad", "pcm_f32le", None, 24_000, 2, live=False), np.full(3, 0.5, "<f4").tobytes()),
         (Start("daily", "bad", "pcm_f32le", None, 24_000, live=False), np.full(1_920, np.nan, "<f4").tobytes()),
     ],
     ids=["Opus cut", "corrupt Opus", "empty Opus", "odd bytes", "odd samples", "not a number"],
@@ -137,6 +138,8 @@ async def test_audio_that_cannot_be_decoded(served: Served, start: Start, data: 
     async with served.talker() as client:
         await client.send(started("good"), start)
         await client.speak("good", frames[:6])
+        if start.codec == "opus":
+            await client.send(Audio("bad", OpusEncoder().encode(np.full(960, 0.1, np.float32)), level=20))
         await client.send(Audio("bad", data))
         error = await client.hear(Error)
         assert (error.code, error.track, error.fatal) == ("bad_audio", "bad", False)

@@ -36,8 +36,16 @@ def silent(sleep: Sleep, numbers: range, *, speaking: bool = False) -> list[bool
     return [keeps(sleep, placed(n), silent=True, speaking=speaking) for n in numbers]
 
 
-def asleep(packets: int = 200) -> Sleep:
+def awake() -> Sleep:
+    """A track that has said something."""
     sleep = Sleep(allowed=True)
+    sleep.keep(placed(-1), silent=False)
+    assert sleep.take() == placed(-1)
+    return sleep
+
+
+def asleep(packets: int = 200) -> Sleep:
+    sleep = awake()
     silent(sleep, range(packets))
     return sleep
 
@@ -49,8 +57,13 @@ def take_all(sleep: Sleep) -> list[PlacedPacket | tuple[int, int]]:
     return taken
 
 
+def test_a_track_begins_asleep_unless_it_may_not_sleep() -> None:
+    assert Sleep(allowed=True).state is SleepState.ASLEEP
+    assert Sleep(allowed=False).state is SleepState.AWAKE
+
+
 def test_half_a_second_of_silence_is_decoded_and_what_follows_is_kept() -> None:
-    sleep = Sleep(allowed=True)
+    sleep = awake()
     assert silent(sleep, range(HALF_A_SECOND)) == [False] * HALF_A_SECOND
     assert state(sleep) is SleepState.AWAKE
     assert silent(sleep, range(HALF_A_SECOND, HALF_A_SECOND + 2)) == [True, True]
@@ -58,14 +71,14 @@ def test_half_a_second_of_silence_is_decoded_and_what_follows_is_kept() -> None:
 
 
 def test_a_sound_in_between_begins_the_count_anew() -> None:
-    sleep = Sleep(allowed=True)
+    sleep = awake()
     silent(sleep, range(HALF_A_SECOND))
     assert not keeps(sleep, placed(HALF_A_SECOND), silent=False)
     assert silent(sleep, range(HALF_A_SECOND)) == [False] * HALF_A_SECOND
 
 
 def test_nobody_falls_asleep_in_the_middle_of_a_spurt_but_just_behind_it() -> None:
-    sleep = Sleep(allowed=True)
+    sleep = awake()
     assert silent(sleep, range(100), speaking=True) == [False] * 100
     assert silent(sleep, range(100, 101)) == [True]
 
@@ -125,13 +138,13 @@ def test_a_sleep_remembers_nothing_of_the_one_before() -> None:
 def test_silence_nobody_sent_is_played_as_far_as_the_gate_needs_it(
     unsent_s: float, speaking: bool, played_s: float, sleeps: bool
 ) -> None:
-    sleep = Sleep(allowed=True)
+    sleep = awake()
     assert sleep.played_of(samples_in(unsent_s), speaking=speaking) == samples_in(played_s)
     assert (sleep.state is SleepState.ASLEEP) == sleeps
 
 
 def test_silence_nobody_sent_counts_towards_falling_asleep() -> None:
-    sleep = Sleep(allowed=True)
+    sleep = awake()
     sleep.played_of(samples_in(0.5), speaking=True)
     assert silent(sleep, range(1)) == [True]
 
@@ -142,7 +155,7 @@ def test_silence_nobody_sent_is_not_played_to_who_sleeps() -> None:
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans())))
 def test_every_packet_is_decoded_kept_or_older_than_a_second(steps: list[tuple[bool, bool]]) -> None:
-    sleep = Sleep(allowed=True)
+    sleep = awake()
     decoded: list[int] = []
     kept = 0
     for number, (is_silent, speaking) in enumerate([*[(True, False)] * 30, *steps]):
@@ -160,7 +173,7 @@ def test_every_packet_is_decoded_kept_or_older_than_a_second(steps: list[tuple[b
 
 
 def test_silence_nobody_sent_adds_to_the_silence_before_it() -> None:
-    sleep = Sleep(allowed=True)
+    sleep = awake()
     silent(sleep, range(HALF_A_SECOND // 2), speaking=True)
     sleep.played_of(samples_in(0.25), speaking=True)
     assert silent(sleep, range(1)) == [True]
