@@ -21,6 +21,7 @@ from captions.engine.orders import (
     StepReport,
     StepResults,
 )
+from captions.engine.relay import Relay
 from captions.engine.runner import Runner
 from captions.models.model import Batch, LaneOutput, LanePause, LaneTentative, LaneWord, LaneWordEnd, ModelError
 from captions.models.scheduler import LanePolicy, Scheduler
@@ -198,6 +199,48 @@ def test_of_200_spurts_after_ten_seconds_of_silence_and_a_handover_none_loses_it
     assert handed_over == 200
     assert len(expected) == 200
     assert [first for first in expected if first not in said] == []
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_lane_that_rests_says_the_same_where_a_front_keeps_its_tracks_silence_back(seed: int) -> None:
+    """Three take turns on two lanes that are fed silence: a lane may rest, be woken, and be another's."""
+    policy = LanePolicy(2, prefix_frames=5, flush_frames=7, preroll_frames=8, feeds_silence=True, spare_lanes=0)
+    alone, behind_a_front = Bench(2, delay_frames=6, policy=policy), Bench(2, delay_frames=6, policy=policy)
+    relay = Relay(preroll_frames=8, most_frames=250)
+    relay.found()
+
+    def tell(*orders: Order) -> None:
+        alone.tell(*orders)
+        before = len(behind_a_front.results)
+        behind_a_front.tell(*relay.forward(orders)[0])
+        for events, _ in behind_a_front.results[before:]:
+            relay.said(events)
+
+    chance = random.Random(seed)
+    tell(*(OpenTrack(track, "room", True) for track in range(3)))
+    number, rested = 0, 0
+    for turn in range(60):
+        speaker = chance.randrange(3)
+        words = [chance.randrange(40) + n for n in range(chance.randrange(2, 12))]
+        rested += behind_a_front.scheduler.holds_lane(speaker)
+        for at, word in enumerate([None] * chance.randrange(9, 60) + [*words] + [None] * 12):
+            for track in range(3):
+                spoken = QUIET if word is None or track != speaker else spoken_frame(word)
+                tell(push(track, number, spoken))
+            if at > 0 and word == words[0]:
+                tell(StartSpeech(speaker))
+            number += 1
+        tell(EndSpeech(speaker, at=(number - 12) * FRAME_SAMPLES), FlushTrack(speaker, f"turn {turn}"))
+    assert 20 < rested < 60
+    for track in range(3):
+        assert behind_a_front.words(track) == alone.words(track)
+        flushed, wanted = (
+            [e for _, e in bench.events(track) if isinstance(e, Flushed)] for bench in (behind_a_front, alone)
+        )
+        assert flushed == wanted
+    assert sum(report.lanes_stepped for report in behind_a_front.reports()) < sum(
+        report.lanes_stepped for report in alone.reports()
+    )
 
 
 def test_more_speakers_than_lanes_all_come_through_late_but_whole() -> None:
