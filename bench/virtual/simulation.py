@@ -18,8 +18,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bench.load.meetings import Attendee, Interval, Meeting, meetings
+from captions.models.lane_policy import LanePolicy
 from captions.models.plan import Plan
-from captions.models.scheduler import LanePolicy, Scheduler
+from captions.models.scheduler import Scheduler
 from captions.types import FRAME_S, FRAME_SAMPLES, Frame, Pcm
 
 __all__ = ["Measured", "Setting", "simulate"]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from captions.config import Config
+from captions.models.lane_policy import LanePolicy
 from captions.models.model import ModelInfo
-from captions.models.scheduler import LanePolicy
 from captions.types import frames_in
 from captions.vad.gate import GatePolicy
 

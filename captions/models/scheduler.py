@@ -19,38 +19,21 @@ The rules:
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from dataclasses import dataclass
+from collections import deque
 
+from captions.models.allotment import Allotment
+from captions.models.answers import Answers
 from captions.models.backlog import Boundary
-from captions.models.lanes import Lane, LaneState
-from captions.models.plan import Feed, Plan
+from captions.models.feeding import Feeding
+from captions.models.lane_policy import LanePolicy
+from captions.models.lanes import LaneState
+from captions.models.plan import Plan
 from captions.models.scheduled_track import ScheduledTrack
-from captions.types import FRAME_S, SAMPLE_RATE, Frame, Progress
+from captions.types import FRAME_S, Frame
 
-__all__ = ["LanePolicy", "Scheduler"]
+__all__ = ["Scheduler"]
 
-LIVE_SHARE = 4
-"""One lane in so many is kept from files."""
-
-_STALE, _HEARD, _FLUSHING, _RESTING = LaneState.STALE, LaneState.HEARD, LaneState.FLUSHING, LaneState.RESTING
-
-
-@dataclass(frozen=True, slots=True)
-class LanePolicy:
-    """The figures the rules speak of; all but the lanes are counted in frames of 80 ms.
-
-    `feeds_silence`: a lane in use is fed its track's silence, too; otherwise it is frozen until the next speech.
-    `stall_frames` = 0 turns the watchdog off. `flush_frames` is at least 1: a flush closes on a step.
-    """
-
-    lanes: int
-    flush_frames: int = 1
-    preroll_frames: int = 8
-    backlog_frames: int = 250
-    wait_frames: int = 75
-    stall_frames: int = 0
-    feeds_silence: bool = False
+_RESTING = LaneState.RESTING
 
 
 class Scheduler:
@@ -69,13 +52,10 @@ class Scheduler:
         if policy.backlog_frames < max(1, policy.preroll_frames):
             raise ValueError("a backlog holds at least the pre-roll and one frame")
         self.policy = policy
-        self._stall_frames = policy.stall_frames
-        self._most_files = policy.lanes - policy.lanes // LIVE_SHARE
         self._tracks: dict[int, ScheduledTrack] = {}
-        self._waiting: dict[int, ScheduledTrack] = {}
-        self._news: dict[int, ScheduledTrack] = {}
-        self._lanes = [Lane(index, policy.flush_frames) for index in range(policy.lanes)]
-        self._resolved: list[tuple[int, Boundary]] = []
+        self._answers = Answers()
+        self._allotment = Allotment(policy, self._answers)
+        self._feeding = Feeding(policy, self._answers)
         self._latest = Plan()
 
     @property
@@ -84,23 +64,21 @@ class Scheduler:
 
     @property
     def lanes_in_use(self) -> int:
-        return sum(lane.track is not None for lane in self._lanes)
+        return self._allotment.in_use
 
     @property
     def lanes_busy(self) -> int:
         """Lanes that cannot be taken: their track speaks or is owed words."""
-        return sum(lane.is_busy for lane in self._lanes)
+        return self._allotment.busy
 
     @property
     def waiting(self) -> int:
-        return len(self._waiting)
+        return self._allotment.waiting
 
     @property
     def live_share(self) -> float:
         """The share of lanes that cannot be taken for a live track; 1 while one waits."""
-        if any(t.live for t in self._waiting.values()):
-            return 1.0
-        return sum(lane.is_busy and not _is_files(lane) for lane in self._lanes) / len(self._lanes)
+        return self._allotment.live_share
 
     def owes(self, track: int) -> bool:
         """Whether speech of the track is still to be run."""
@@ -121,9 +99,8 @@ class Scheduler:
         gone = self._tracks.pop(track, None)
         if gone is None:
             return
-        self._waiting.pop(track, None)
-        self._news.pop(track, None)
-        self._resolved = [owed for owed in self._resolved if owed[0] != track]
+        self._allotment.wait_no_more(gone)
+        self._answers.forget(track)
         if gone.lane is not None:
             gone.lane.release()
 
@@ -138,7 +115,7 @@ class Scheduler:
             self._bound(t)
         else:
             t.preroll.append(frame)
-            self._tell_progress(t)
+            self._answers.progressed(t)
 
     def speech_started(self, track: int, now: float) -> None:
         """Speech goes on until `speech_ended`; it began within the audio pushed last."""
@@ -151,8 +128,7 @@ class Scheduler:
         if t.lane is not None:
             t.lane.wake()
         elif t.waiting_since is None:
-            t.waiting_since = now
-            self._waiting[track] = t
+            self._allotment.wait(t, now)
 
     def speech_ended(self, track: int, at: int | None = None) -> None:
         """No speech is behind the audio pushed so far, or behind position `at`; answered as a flush without id."""
@@ -185,63 +161,41 @@ class Scheduler:
         """The latest plan was not run and nothing will be any more: forget all audio; returns the flushes owed."""
         plan = self._latest
         owed = plan.flushed + [(f.track, f.closes) for f in plan.feeds if f.track is not None and f.closes is not None]
-        owed += self._resolved
+        owed += self._answers.take()
         owed = [(track, boundary) for track, boundary in owed if not boundary.parts]
         for t in self._tracks.values():
             if t.lane is not None and t.lane.boundary is not None and not t.lane.boundary.parts:
                 owed.append((t.id, t.lane.boundary))
             owed += [(t.id, item) for item in t.backlog.clear() if isinstance(item, Boundary)]
-            t.waiting_since = None
-        for lane in self._lanes:
-            lane.release()
-        self._waiting.clear()
-        self._news.clear()
-        self._resolved, self._latest = [], Plan()
+        self._allotment.clear()
+        self._answers.clear()
+        self._latest = Plan()
         return owed
 
     def plan(self, now: float) -> Plan:
         """What to run now; nothing, if it is false."""
-        self._collect(now)
-        plan = self._latest = Plan(flushed=self._resolved)
-        self._resolved = []
-        if self._waiting:
-            self._serve(now, plan)
+        self._allotment.collect(now)
+        plan = self._latest = Plan(flushed=self._answers.take())
+        if self._allotment.waiting:
+            self._allotment.serve(now, plan)
             self._drop_stale(now)
-        for lane in self._lanes:
+        lanes = self._allotment.lanes
+        for lane in lanes:
             if lane.track is not None:
-                self._plan_lane(lane, lane.track, now, plan)
-        self._make_ready(plan)
-        self._tell_news(plan)
+                self._feeding.feed(lane, lane.track, now, plan)
+        self._feeding.make_ready(lanes, plan)
+        self._answers.tell(plan)
         return plan
-
-    def _tell_news(self, plan: Plan) -> None:
-        """A track that waits loses a frame every 80 ms: it is told of a second at once, or before a boundary."""
-        news, self._news = self._news, {}
-        bounded = {track for track, _ in (*plan.flushed, *self._resolved)}
-        for t in news.values():
-            waits = t.waiting_since is not None and t.id not in bounded
-            if waits and 0 < sum(gap.end - gap.start for gap in t.dropped) < SAMPLE_RATE:
-                self._news[t.id] = t
-                continue
-            plan.gaps += [(t.id, gap) for gap in t.dropped]
-            t.dropped.clear()
-            if not t.drops and t.taken_to > t.told_to:
-                t.told_to = t.taken_to
-                plan.progress.append((t.id, Progress(t.told_to)))
 
     def _mark(self, t: ScheduledTrack, boundary: Boundary) -> None:
         """Answer at once what nothing is owed for, so that a boundary never keeps or waits for a lane in vain."""
         unheard = t.lane is None and not t.backlog.frames
         if unheard or (t.lane is not None and t.lane.state is _RESTING):
-            self._resolved.append((t.id, boundary))
+            self._answers.resolve(t, boundary)
             if unheard and not t.speaking:
-                self._wait_no_more(t)
+                self._allotment.wait_no_more(t)
             return
         t.backlog.mark(boundary)
-
-    def _wait_no_more(self, t: ScheduledTrack) -> None:
-        t.waiting_since = None
-        self._waiting.pop(t.id, None)
 
     def _bound(self, t: ScheduledTrack) -> None:
         if not t.drops or t.backlog.frames <= self.policy.backlog_frames:
@@ -252,7 +206,7 @@ class Scheduler:
 
     def _drop_stale(self, now: float) -> None:
         stale_before = now - self.policy.wait_frames * FRAME_S
-        for t in tuple(self._waiting.values()):
+        for t in self._allotment.waits():
             if not t.drops or t.waiting_since is None or t.waiting_since >= stale_before:
                 continue
             frames = t.backlog.frames
@@ -263,132 +217,9 @@ class Scheduler:
 
     def _tell_dropped(self, t: ScheduledTrack) -> None:
         """And answer the boundaries of which nothing is left, if the track waits; it does not wait for nothing."""
-        self._news[t.id] = t
+        self._answers.note(t)
         if t.lane is not None:
             return
-        self._resolved += [(t.id, boundary) for boundary in t.backlog.pop_leading_boundaries()]
+        self._answers.resolve(t, *t.backlog.pop_leading_boundaries())
         if not t.owes:
-            self._wait_no_more(t)
-
-    def _tell_progress(self, t: ScheduledTrack) -> None:
-        if not t.drops:
-            self._news[t.id] = t
-
-    def _collect(self, now: float) -> None:
-        """Take the lanes that were called back and are flushed: a plan later, as its resets go before its feeds."""
-        for lane in self._lanes:
-            if lane.called_back and lane.track is not None and lane.state not in (_HEARD, _FLUSHING):
-                self._part(lane, lane.track, now)
-
-    def _serve(self, now: float, plan: Plan) -> None:
-        self._give(now, plan)
-        self._call_back()
-        self._collect(now)
-        self._give(now, plan)
-
-    def _give(self, now: float, plan: Plan) -> None:
-        """Give lanes to waiting tracks while there are any to give."""
-        held = Counter(lane.track.room for lane in self._lanes if lane.track is not None and lane.is_busy)
-        files = sum(lane.is_busy and _is_files(lane) for lane in self._lanes)
-        while self._waiting and (lane := self._lane_to_give()) is not None:
-            since, t = min(
-                ((t.waiting_since or 0.0, t) for t in self._waiting.values()),
-                key=lambda waiting: (not waiting[1].live, held[waiting[1].room], waiting[0]),
-            )
-            if not t.live and files >= self._most_files:
-                break
-            files += not t.live
-            held[t.room] += 1
-            plan.lane_waits_s.append(now - since)
-            del self._waiting[t.id]
-            self._grant(lane, t, now)
-
-    def _call_back(self) -> None:
-        """Call back as many lanes of files as live tracks wait for, less those that are called back already."""
-        wanted = sum(t.live for t in self._waiting.values()) - sum(lane.called_back for lane in self._lanes)
-        for lane in self._lanes:
-            if wanted > 0 and lane.is_busy and _is_files(lane) and not lane.called_back:
-                lane.called_back = True
-                wanted -= 1
-
-    def _lane_to_give(self) -> Lane | None:
-        free = [lane for lane in self._lanes if lane.track is None]
-        if free:
-            return min(free, key=lambda lane: lane.state is _STALE)
-        return self._longest_resting()
-
-    def _longest_resting(self) -> Lane | None:
-        resting = (lane for lane in self._lanes if lane.state is _RESTING)
-        return min(resting, key=lambda lane: lane.resting_since, default=None)
-
-    def _grant(self, lane: Lane, t: ScheduledTrack, now: float) -> None:
-        if lane.track is not None:
-            self._take_back(lane)
-        lane.grant(t, now)
-        t.waiting_since = None
-        if self.policy.feeds_silence:
-            t.queue_preroll()
-
-    def _take_back(self, lane: Lane) -> None:
-        if lane.track is not None:
-            self._tell_progress(lane.track)
-        lane.release()
-
-    def _plan_lane(self, lane: Lane, t: ScheduledTrack, now: float, plan: Plan) -> None:
-        backlog = t.backlog
-        if self._stall_frames and len(lane.unanswered) >= self._stall_frames and lane.state is _HEARD:
-            # Asked only after the step that fed the last frame: its word may have come with that very step.
-            backlog.put_back(lane.stall())
-            plan.stalled += 1
-        if lane.called_back and lane.state is _HEARD:
-            lane.begin_flush(Boundary(parts=True), self.policy.flush_frames)
-        if lane.state is _STALE:
-            self._reset(lane, plan)
-        while lane.state is not _FLUSHING and (item := backlog.pop()) is not None:
-            if isinstance(item, Frame):
-                lane.feed(item, self._stall_frames > 0)
-                if t.live:
-                    plan.live_since.append(item.arrived_at)
-                plan.feeds.append(Feed(lane.index, t.id, item, None, backlog.frames > 0, lane.lane_at))
-                self._tell_progress(t)
-                return
-            if lane.state is _HEARD:
-                lane.begin_flush(item, self.policy.flush_frames)
-            else:
-                plan.flushed.append((t.id, item))
-                self._settle(lane, t, now)
-        if lane.state is _FLUSHING:
-            closes = lane.flush()
-            plan.feeds.append(Feed(lane.index, t.id, None, closes, backlog.frames > 0, lane.lane_at))
-            if closes is not None:
-                self._settle(lane, t, now)
-
-    def _part(self, lane: Lane, t: ScheduledTrack, now: float) -> None:
-        """The track of a lane that was called back leaves it, and waits for another if it still owes anything."""
-        self._resolved += [(t.id, boundary) for boundary in t.backlog.pop_leading_boundaries()]
-        if not t.owes:
-            self._take_back(lane)
-            return
-        lane.part()
-        t.waiting_since = now
-        self._waiting[t.id] = t
-
-    def _settle(self, lane: Lane, t: ScheduledTrack, now: float) -> None:
-        if not t.owes:
-            lane.rest(now)
-
-    def _reset(self, lane: Lane, plan: Plan) -> None:
-        plan.resets.append(lane.index)
-        lane.reset()
-
-    def _make_ready(self, plan: Plan) -> None:
-        """Reset free lanes: in any step where silent rows cost nothing, else only when no track is fed."""
-        if plan.feeds and not self.policy.feeds_silence:
-            return
-        for lane in self._lanes:
-            if lane.track is None and lane.state is _STALE:
-                self._reset(lane, plan)
-
-
-def _is_files(lane: Lane) -> bool:
-    return lane.track is not None and not lane.track.live
+            self._allotment.wait_no_more(t)

@@ -19,8 +19,8 @@ from captions.engine.orders import Arrived, AudioEnded, FlushAsked, HearingEvent
 from captions.engine.policies import gate_policy, lane_policy
 from captions.engine.runner import runner_of
 from captions.metrics import Metrics
+from captions.models.lane_policy import LanePolicy
 from captions.models.model import Batch, LaneOutput, ModelError, ModelInfo
-from captions.models.scheduler import LanePolicy
 from captions.models.scripted import ScriptedModel
 from captions.stream.codec import Codec
 from captions.stream.ear import Ear

@@ -23,8 +23,9 @@ from captions.engine.orders import (
 )
 from captions.engine.relay import Relay
 from captions.engine.runner import Runner
+from captions.models.lane_policy import LanePolicy
 from captions.models.model import Batch, LaneOutput, LanePause, LaneTentative, LaneWord, LaneWordEnd, ModelError
-from captions.models.scheduler import LanePolicy, Scheduler
+from captions.models.scheduler import Scheduler
 from captions.models.scripted import ScriptedModel, spoken_frame
 from captions.types import (
     FRAME_S,
@@ -204,7 +205,7 @@ def test_of_200_spurts_after_ten_seconds_of_silence_and_a_handover_none_loses_it
 @pytest.mark.parametrize("seed", range(5))
 def test_a_lane_that_rests_says_the_same_where_a_front_keeps_its_tracks_silence_back(seed: int) -> None:
     """Three take turns on two lanes that are fed silence: a lane may rest, be woken, and be another's."""
-    policy = LanePolicy(2, prefix_frames=5, flush_frames=7, preroll_frames=8, feeds_silence=True, spare_lanes=0)
+    policy = LanePolicy(2, flush_frames=7, preroll_frames=8, feeds_silence=True)
     alone, behind_a_front = Bench(2, delay_frames=6, policy=policy), Bench(2, delay_frames=6, policy=policy)
     relay = Relay(preroll_frames=8, most_frames=250)
     relay.found()

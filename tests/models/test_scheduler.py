@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, precondition, rule
 
 from captions.models.backlog import Boundary
+from captions.models.lane_policy import LanePolicy
 from captions.models.plan import Feed, Plan
-from captions.models.scheduler import LanePolicy, Scheduler
+from captions.models.scheduler import Scheduler
 from captions.types import FRAME_S, FRAME_SAMPLES, Frame, Pcm, Progress
 
 QUIET: Pcm = np.zeros(FRAME_SAMPLES, np.float32)
