@@ -14,7 +14,7 @@ MODULES = {str(path.relative_to(PACKAGE)): path for path in sorted(PACKAGE.rglob
 
 IMPORTERS = {
     "websockets": {
-        "server/server.py",
+        "server/port.py",
         "server/connection.py",
         "server/connections.py",
         "server/shared_frame.py",

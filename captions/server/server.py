@@ -1,4 +1,4 @@
-"""Listening, the census of what is held, housekeeping, and draining."""
+"""One server: what it is made of, its start and its end, and the census of what it holds."""
 
 from __future__ import annotations
 
@@ -8,23 +8,13 @@ import logging
 import secrets
 import signal
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, cast
-
-from websockets.asyncio.server import Server as WebSocketServer
-from websockets.asyncio.server import ServerConnection, serve
-from websockets.http11 import Request, Response
-from websockets.typing import Subprotocol
 
 from captions import __version__
 from captions.cluster.node import Node, address_of
 from captions.cluster.nodes import Nodes
 from captions.config import Config, ConfigError
-from captions.doors.native import messages as native
-from captions.doors.openai import messages as openai
 from captions.doors.service import Service
 from captions.engine.absent import AbsentEngine
 from captions.engine.engine import Engine, EngineCensus, RunnerMaker
@@ -34,18 +24,19 @@ from captions.metrics import Metrics
 from captions.models.model import Model
 from captions.rooms.choice import bus_for, rooms_for
 from captions.server.admission import Admission
-from captions.server.admission import address_of as client_of
 from captions.server.answers import Answers
-from captions.server.connection import Connection, headers_of, path_of, query_of, response
 from captions.server.connections import Connections
 from captions.server.doorstep import Doorstep
+from captions.server.drain import Drain
 from captions.server.fullness import Fullness
 from captions.server.http_orders import HttpOrders
-from captions.server.memory import Freed, keep_what_is_loaded
-from captions.server.pages import Page, text
+from captions.server.memory import keep_what_is_loaded
+from captions.server.port import Port
 from captions.server.rtp_port import RtpPort
 from captions.server.tls import Certificate
+from captions.server.unless import unless
 from captions.server.unread_answers import UnreadAnswers
+from captions.server.upkeep import Upkeep
 
 __all__ = ["Census", "Front", "Server", "ServerFailed"]
 
@@ -53,13 +44,6 @@ log = logging.getLogger(__name__)
 
 _GOING_AWAY = 1001
 _INTERNAL_ERROR = 1011
-_WATCH_S = 0.05
-"""How often the two worker threads and the event loop itself are looked after."""
-_HOUSEKEEPING_S = 5.0
-_LAST_WORDS_S = 3.0
-"""What is left of `drain_s` for the last words of tracks that did not move to another node."""
-_LEAVE_SHARE = 0.8
-"""After that much of the time they have, tracks that never pause move in the middle of speech."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +107,8 @@ class Server:
         self._reread = reread or (lambda: config)
         self._certificate = Certificate(config.server) if config.server.tls_cert else None
         self._clock = clock
-        self._wall_clock = wall_clock
         self._metrics = Metrics()
         self._engine = self._engine_of(model, front)
-        self._shares_port = front is not None
         self._id = secrets.token_hex(4)
         self._started_at = wall_clock()
         bus = self._bus = bus_for(config)
@@ -143,28 +125,34 @@ class Server:
             elsewhere=self._nodes.elsewhere,
             others=self._nodes.others,
         )
-        self._unread = UnreadAnswers(config.limits.answer_bytes)
-        self._doorstep = Doorstep(config.limits.handshakes)
+        unread = UnreadAnswers(config.limits.answer_bytes)
+        doorstep = Doorstep(config.limits.handshakes)
         admission = Admission(config.limits)
-        self._fullness = Fullness(self._service, admission, self._doorstep, self._unread)
+        self._fullness = Fullness(self._service, admission, doorstep, unread)
         self._answers = Answers(config, self._service, admission, self._fullness, self._nodes)
         self._connections = Connections(self._service, config.limits)
         self._rtp = RtpPort(config.rtp, self._service) if config.rtp.listen else None
         rtp = self._rtp.session if self._rtp is not None else None
-        self._orders = HttpOrders(self._service, self._answers, rtp, speaks_tls=self._certificate is not None)
-        self._listening: WebSocketServer | None = None
-        self._port: int | None = None
-        self._housekeeping: asyncio.Task[None] | None = None
+        self._port = Port(
+            config,
+            self._certificate,
+            doorstep,
+            unread,
+            self._answers,
+            HttpOrders(self._service, self._answers, rtp, speaks_tls=self._certificate is not None),
+            self._connections,
+            wall_clock,
+            shared=front is not None,
+        )
+        self._upkeep = Upkeep(self._service, self._connections, self._fullness, rtp)
+        self._drain = Drain(self._service, self._connections, rtp, config.server.drain_s)
         self._reading_again: asyncio.Task[None] | None = None
-        self._watching: asyncio.Task[None] | None = None
-        self._failed = asyncio.Event()
         self._is_stuck = False
 
     @property
     def port(self) -> int:
         """The port listened on, also once it is closed; of use where the configuration says 0."""
-        assert self._port is not None
-        return self._port
+        return self._port.number
 
     @property
     def is_draining(self) -> bool:
@@ -193,10 +181,10 @@ class Server:
             loop.add_signal_handler(name, stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
         stopping = asyncio.create_task(stop.wait())
-        if await _first(stopping, asyncio.create_task(self.start())):
+        if await unless(stopping, asyncio.create_task(self.start())):
             keep_what_is_loaded()
             ready()
-            await _first(stopping, asyncio.create_task(self._failed.wait()))
+            await unless(stopping, asyncio.create_task(self._upkeep.failed.wait()))
         log.info("draining", extra={"connections": len(self._connections), "tracks": self._engine.tracks})
         await self.stop()
         failure = self._engine.failure
@@ -205,33 +193,14 @@ class Server:
 
     async def start(self) -> None:
         """Listen (not ready yet), warm the model up, and be ready."""
-        server, limits = self._config.server, self._config.limits
-        self._listening = await serve(
-            self._connections.serve,
-            server.host,
-            server.port,
-            process_request=self._process_request,
-            select_subprotocol=_select_subprotocol,
-            ssl=self._certificate.context if self._certificate is not None else None,
-            create_connection=cast("type[Connection]", partial(Connection, doorstep=self._doorstep)),
-            compression=None,
-            max_size=limits.message_bytes,
-            max_queue=None,  # counted in bytes instead: read_ahead.py
-            ping_interval=20,
-            ping_timeout=20,
-            server_header=None,
-            reuse_port=self._shares_port or None,
-        )
-        self._port = self._listening.sockets[0].getsockname()[1]
-        log.info("listening", extra={"host": server.host, "port": self.port})
+        await self._port.open()
         await self.rooms.start()
         self._engine.start()
         if self._rtp is not None:
             self._rtp.start()
         await self._engine.warm_up()
         await self._nodes.start()
-        self._housekeeping = asyncio.create_task(self._keep_house())
-        self._watching = asyncio.create_task(self._watch())
+        self._upkeep.start()
         info = self._engine.info
         log.info("ready", extra={"model": info.name, "lanes": info.lanes, "languages": ",".join(info.languages)})
 
@@ -256,28 +225,11 @@ class Server:
         """Drain: take nothing new, finish what was heard, send the final segments, close. What has failed is closed."""
         self._service.draining = True
         await self._nodes.tell()
-        failing = asyncio.create_task(self._failed.wait())
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._config.server.drain_s):
-                await self._let_leave(failing)
-                self._connections.finish()
-                if self._rtp is not None:
-                    self._rtp.session.finish()
-                for session in tuple(self._service.sessions.values()):
-                    session.finish()
-                await _first(failing, asyncio.create_task(self._engine.idle()))
-                await self._connections.written()
-        for task in (self._housekeeping, self._watching, failing):
-            if task is not None:
-                task.cancel()
-        if self._listening is not None:
-            if self._engine.failure is None:
-                self._listening.close(code=_GOING_AWAY, reason="the server is stopping")
-            else:
-                self._listening.close(code=_INTERNAL_ERROR, reason=f"the server failed: {self._engine.failure.word}")
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._config.server.drain_s):
-                    await self._listening.wait_closed()
+        failing = asyncio.create_task(self._upkeep.failed.wait())
+        await self._drain.run(failing)
+        failing.cancel()
+        self._upkeep.stop()
+        await self._close_port()
         if self._rtp is not None:
             self._rtp.stop()
         tracks_left = self._engine.tracks
@@ -293,16 +245,12 @@ class Server:
             return AbsentEngine()
         return Engine(runner_of(model, self._config, self._clock), self._config, self._metrics, self._clock)
 
-    async def _let_leave(self, failing: asyncio.Task[Any]) -> None:
-        """Where there are other nodes, clients that can move do so; who cannot is heard until the end is near."""
-        stay_s = self._config.server.drain_s - _LAST_WORDS_S
-        if stay_s <= 0 or self._service.elsewhere() is None:
-            return
-        for session in tuple(self._service.sessions.values()):
-            session.ask_to_leave(stay_s * _LEAVE_SHARE)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(stay_s):
-                await _first(failing, asyncio.create_task(self._engine.idle()))
+    async def _close_port(self) -> None:
+        failure, within_s = self._engine.failure, self._config.server.drain_s
+        if failure is None:
+            await self._port.close(_GOING_AWAY, "the server is stopping", within_s)
+        else:
+            await self._port.close(_INTERNAL_ERROR, f"the server failed: {failure.word}", within_s)
 
     def _name_others(self) -> None:
         """Clients are told of other nodes than before: those they knew may be gone when this one is lost."""
@@ -321,15 +269,6 @@ class Server:
     def _on_hangup(self) -> None:
         self._reading_again = asyncio.create_task(self.read_again())
 
-    async def _watch(self) -> None:
-        """See whether the threads get on, and how late the event loop is: what was to come now comes later."""
-        loop = asyncio.get_running_loop()
-        while self._engine.look() is None:
-            due_at = loop.time() + _WATCH_S
-            await asyncio.sleep(_WATCH_S)
-            self._fullness.look(loop.time() - due_at)
-        self._failed.set()
-
     def _describe(self) -> Node:
         """This node, as the others and the operator see it."""
         info = self._engine.info
@@ -346,51 +285,6 @@ class Server:
             version=__version__,
             started_at=round(self._started_at, 3),
         )
-
-    async def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
-        """Answer plain HTTP, refuse what may not pass, let WebSockets through."""
-        assert isinstance(connection, Connection)
-        try:
-            path, query = path_of(request), query_of(request)
-        except ValueError:
-            return response(text(400, "no address of this server begins like that"))
-        headers = headers_of(request)
-        address = client_of(connection.peer, headers, self._config.server.proxies)
-        if request.method not in ("GET", "HEAD"):
-            return response(self._orders.answer(request.method, path, query, headers, connection.body))
-        answer = await self._answers.answer(path, query, headers, address, self._wall_clock())
-        if isinstance(answer, Page):
-            connection.answer = self._unread.admit(len(answer.body))
-            return response(answer if connection.answer is not None else text(503, "too many answers wait to be read"))
-        connection.grant, connection.place = answer.grant, answer.place
-        return None
-
-    async def _keep_house(self) -> None:
-        freed = Freed()
-        while True:
-            await asyncio.sleep(_HOUSEKEEPING_S)
-            self.rooms.forget_idle(self._clock())
-            await asyncio.to_thread(freed.look, len(self._connections))
-            if self._rtp is not None:
-                self._rtp.session.sweep(self._clock())
-
-
-async def _first(one: asyncio.Task[Any], other: asyncio.Task[Any]) -> bool:
-    """Wait for one of two, raise what the other raises. Whether it was the other, which is cancelled if not."""
-    try:
-        await asyncio.wait((one, other), return_when=asyncio.FIRST_COMPLETED)
-        if other.done():
-            await other
-            return True
-        return False
-    finally:
-        other.cancel()
-
-
-def _select_subprotocol(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-    """One that we know if the client offers it; clients that name none are taken as they are."""
-    del connection
-    return next((Subprotocol(known) for known in (native.SUBPROTOCOL, openai.SUBPROTOCOL) if known in offered), None)
 
 
 def _ids() -> Callable[[], str]:
