@@ -11,11 +11,13 @@ from captions.cli.demo import clip
 from captions.models.scripted import spoken_frame
 from captions.types import FRAME_SAMPLES, SAMPLE_RATE, Pcm
 
-__all__ = ["SILENCE", "dickens", "saying", "silence"]
+__all__ = ["FIRST_WORDS", "SILENCE", "dickens", "pcm16", "plain", "saying", "silence"]
 
 FIRST_SPEECH_S = 1.3
 LAST_SPEECH_S = 7.9
 FRAMES_PER_WORD = 3
+FIRST_WORDS = ["it", "was", "the", "best", "of", "times", "it", "was", "the", "worst", "of", "times"]
+"""What the reader says from 1.0 to 4.8 s, as `plain` has it."""
 
 SILENCE: Pcm = np.zeros(FRAME_SAMPLES, np.float32)
 
@@ -39,6 +41,16 @@ def saying(*numbers: int) -> list[Pcm]:
     frames = voice[: len(said) * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
     peaks = [float(np.abs(spoken_frame(number)).max()) for number in said]
     return [frame * np.float32(peak / np.abs(frame).max()) for frame, peak in zip(frames, peaks, strict=True)]
+
+
+def pcm16(frame: Pcm) -> bytes:
+    """As 16-bit PCM."""
+    return (frame * 32_767).astype("<i2").tobytes()
+
+
+def plain(text: str) -> list[str]:
+    """Its words in small letters, without punctuation."""
+    return ["".join(letter for letter in word if letter.isalpha()) for word in text.lower().split()]
 
 
 def silence(frames: int) -> list[Pcm]:

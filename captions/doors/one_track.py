@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from captions.doors.captioner import TrackError, TrackNews
@@ -22,7 +23,7 @@ DONE, REFUSED = 1000, 1008
 _GOING_AWAY, _FAILED = 1001, 1011
 
 
-class OneTrackSession:
+class OneTrackSession(ABC):
     """The base of a door's session. The door calls `open`, once it knows the codec, and `hear` for all audio.
 
     It says what is `told` of the track, and what is left to say `at_last` when the server stops: then the connection is
@@ -39,19 +40,19 @@ class OneTrackSession:
         self._room = room
         self._track: PublishedTrack | None = None
 
+    @abstractmethod
     async def receive(self, payload: bytes | str) -> int:
         """The next payload of the client, in order. Returns how many commands it counts for, see routes.py."""
-        raise NotImplementedError
 
+    @abstractmethod
     def told(self, news: TrackNews) -> None:
         """Captions and notices of the track, in order."""
-        raise NotImplementedError
 
+    @abstractmethod
     def flushed(self, track: PublishedTrack, flush_id: str) -> None:
         """Every word before a flush that was asked for is out."""
-        raise NotImplementedError
 
-    def at_last(self) -> None:
+    def at_last(self) -> None:  # noqa: B027 -- a door may have nothing to say then
         """The server stops, and every word is out: say what the client still waits for."""
 
     def open(self, codec: Codec) -> PublishedTrack:
@@ -113,6 +114,8 @@ class OneTrackSession:
 
     def heard(self, event: HearingEvent) -> None:
         """What matters of it is `told`."""
+        del event
 
     def said(self, events: Sequence[TrackEvent]) -> None:
         """What matters of it is `told`, unless a protocol needs the ends of spurts."""
+        del events

@@ -20,17 +20,15 @@ from captions.models.moonshine.model import MoonshineModel  # noqa: E402
 from captions.models.scripted import ScriptedModel  # noqa: E402
 from captions.types import Pcm  # noqa: E402
 from tests.server.harness import PATIENCE_S, serving, until  # noqa: E402
-from tests.speech import dickens, saying, silence  # noqa: E402
+from tests.speech import FIRST_WORDS, dickens, pcm16, plain, saying, silence  # noqa: E402
 
 RATE = 24_000
-FIRST_WORDS = ["it", "was", "the", "best", "of", "times", "it", "was", "the", "worst", "of", "times"]
 QUICKLY = agents.APIConnectOptions(max_retry=20, retry_interval=0.1, timeout=5.0)
 
 
 def push(stream: Any, frames: Iterable[Pcm]) -> None:
     for pcm in frames:
-        samples = (pcm * 32_767).astype("<i2")
-        stream.push_frame(rtc.AudioFrame(samples.tobytes(), RATE, 1, len(samples)))
+        stream.push_frame(rtc.AudioFrame(pcm16(pcm), RATE, 1, len(pcm)))
 
 
 def kinds(events: Iterable[Any]) -> list[str]:
@@ -39,10 +37,6 @@ def kinds(events: Iterable[Any]) -> list[str]:
 
 def finals(events: Iterable[Any]) -> list[Any]:
     return [event.alternatives[0] for event in events if event.type.value == "final_transcript"]
-
-
-def plain(text: str) -> list[str]:
-    return ["".join(letter for letter in word if letter.isalpha()) for word in text.lower().split()]
 
 
 def used_s(events: Iterable[Any]) -> float:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from prometheus_client.parser import text_string_to_metric_families
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from captions.config import load
@@ -46,6 +48,7 @@ __all__ = [
     "serving",
     "started",
     "until",
+    "until_closed",
 ]
 
 PATIENCE_S = 30.0
@@ -61,6 +64,17 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while not condition():  # noqa: ASYNC110 -- what is waited for happens on other threads, too
             await asyncio.sleep(0.002)
+
+
+async def until_closed(socket: ClientConnection) -> tuple[list[dict[str, Any]], int]:
+    """All that is said in JSON, and the close code."""
+    async with asyncio.timeout(PATIENCE_S):
+        said: list[dict[str, Any]] = []
+        with suppress(ConnectionClosed):
+            async for payload in socket:
+                said.append(json.loads(payload))  # noqa: PERF401 -- what came before the close is kept
+    assert socket.close_code is not None
+    return said, socket.close_code
 
 
 class Gate:

@@ -5,40 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Any
 
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 from captions.models.moonshine.model import MoonshineModel
-from captions.types import SAMPLE_RATE, Pcm
-from tests.server.harness import PATIENCE_S, serving
-from tests.speech import dickens, saying, silence
+from captions.types import SAMPLE_RATE
+from tests.server.agents import heard_by_an_agent
+from tests.server.harness import PATIENCE_S, serving, until_closed
+from tests.speech import FIRST_WORDS, dickens, pcm16, plain, saying, silence
 
 QUERY = "encoding=linear16&sample_rate=24000&interim_results=true&punctuate=true&vad_events=true&utterance_end_ms=1000"
-FIRST_WORDS = ["it", "was", "the", "best", "of", "times", "it", "was", "the", "worst", "of", "times"]
 RATE = 16_000
-
-
-def pcm16(frame: Pcm) -> bytes:
-    return (frame * 32_767).astype("<i2").tobytes()
-
-
-def plain(text: str) -> list[str]:
-    return ["".join(letter for letter in word if letter.isalpha()) for word in text.lower().split()]
-
-
-async def until_closed(socket: ClientConnection) -> tuple[list[dict[str, Any]], int]:
-    """All that is said, and the close code."""
-    async with asyncio.timeout(PATIENCE_S):
-        said: list[dict[str, Any]] = []
-        with suppress(ConnectionClosed):
-            async for payload in socket:
-                said.append(json.loads(payload))  # noqa: PERF401 -- what came before the close is kept
-    assert socket.close_code is not None
-    return said, socket.close_code
 
 
 def final_text(said: Iterable[dict[str, Any]]) -> str:
@@ -144,21 +124,7 @@ async def test_deepgrams_own_client_reads_all_of_it() -> None:
 
 
 async def test_livekits_deepgram_plugin_hears_speech_begin_words_and_speech_end() -> None:
-    aiohttp = pytest.importorskip("aiohttp")
-    rtc = pytest.importorskip("livekit.rtc")
-    plugin = pytest.importorskip("livekit.plugins.deepgram")
-    async with serving(keys={"publish": ("secret",)}) as served, aiohttp.ClientSession() as http:
-        address = served.url.replace("ws://", "http://")
-        stt = plugin.STT(api_key="secret", base_url=f"{address}/v1/listen", sample_rate=SAMPLE_RATE, http_session=http)
-        stream = stt.stream()
-        for frame in saying(1, 2, 3) + silence(13):
-            stream.push_frame(rtc.AudioFrame(pcm16(frame), SAMPLE_RATE, 1, len(frame)))
-        stream.end_input()
-        async with asyncio.timeout(PATIENCE_S):
-            events = [event async for event in stream]
-    kinds = [event.type.value for event in events if event.type.value != "recognition_usage"]
-    finals = [event.alternatives[0] for event in events if event.type.value == "final_transcript"]
-    assert (kinds[0], kinds[-1]) == ("start_of_speech", "end_of_speech")
-    assert "interim_transcript" in kinds
-    assert [str(word) for final in finals for word in final.words] == ["w1", "w2", "w3"]
-    assert " ".join(final.text for final in finals) == "w1 w2 w3"
+    async with serving(keys={"publish": ("secret",)}) as served:
+        address = f"{served.url.replace('ws', 'http', 1)}/v1/listen"
+        final = await heard_by_an_agent("deepgram", address, sample_rate=SAMPLE_RATE)
+    assert (final.text, [str(word) for word in final.words]) == ("w1 w2 w3", ["w1", "w2", "w3"])

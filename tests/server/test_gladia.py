@@ -14,15 +14,16 @@ from websockets.exceptions import InvalidStatus
 
 from captions.models.moonshine.model import MoonshineModel
 from captions.types import SAMPLE_RATE
-from tests.server.harness import PATIENCE_S, Served, serving
-from tests.server.test_deepgram import FIRST_WORDS, RATE, pcm16, plain, until_closed
-from tests.speech import dickens, saying, silence
+from tests.server.agents import heard_by_an_agent
+from tests.server.harness import PATIENCE_S, Served, serving, until_closed
+from tests.speech import FIRST_WORDS, dickens, pcm16, plain, saying, silence
 
 ALL = {
     f"receive_{what}": True
     for what in ("partial_transcripts", "final_transcripts", "speech_events", "acknowledgments", "lifecycle_events")
 }
 ASKED = {"sample_rate": 24_000, "messages_config": ALL}
+RATE = 16_000
 STOP = '{"type": "stop_recording"}'
 
 
@@ -196,27 +197,7 @@ async def test_gladias_own_client_reads_all_of_it() -> None:
 
 
 async def test_livekits_gladia_plugin_hears_speech_begin_words_and_speech_end() -> None:
-    aiohttp = pytest.importorskip("aiohttp")
-    rtc = pytest.importorskip("livekit.rtc")
-    plugin = pytest.importorskip("livekit.plugins.gladia")
-    async with serving(keys={"publish": ("secret",)}) as served, aiohttp.ClientSession() as http:
-        address = served.url.replace("ws://", "http://")
-        stt = plugin.STT(api_key="secret", base_url=f"{address}/v2/live", sample_rate=SAMPLE_RATE, http_session=http)
-        stream = stt.stream()
-        for frame in saying(1, 2, 3) + silence(13):
-            stream.push_frame(rtc.AudioFrame(pcm16(frame), SAMPLE_RATE, 1, len(frame)))
-        kinds: list[str] = []
-        finals: list[Any] = []
-        async with asyncio.timeout(PATIENCE_S):
-            async for event in stream:
-                if event.type.value != "recognition_usage":
-                    kinds.append(event.type.value)
-                if event.type.value == "final_transcript":
-                    finals += event.alternatives
-                # The plugin reads nothing more once its input has ended, so it is not ended before all has come.
-                if kinds[-1:] == ["end_of_speech"] and finals:
-                    break
-        await stream.aclose()
-    assert kinds[0] == "start_of_speech"
-    assert "interim_transcript" in kinds
-    assert [str(word) for final in finals for word in final.words] == ["w1", "w2", "w3"]
+    async with serving(keys={"publish": ("secret",)}) as served:
+        address = f"{served.url.replace('ws', 'http', 1)}/v2/live"
+        final = await heard_by_an_agent("gladia", address, sample_rate=SAMPLE_RATE)
+    assert [str(word) for word in final.words] == ["w1", "w2", "w3"]
