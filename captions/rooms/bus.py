@@ -158,12 +158,12 @@ class Bus:
 
     async def read(self, positions: Mapping[str, Position]) -> list[tuple[str, list[StreamEntry]]]:
         """What came behind each room's position, some of it if it is much; waits a moment for it."""
-        streams: dict[Any, Any] = {_key(room): str(position) for room, position in positions.items()}
+        streams: dict[Any, Any] = {_key(room): _id(position) for room, position in positions.items()}
         rooms = dict(zip(streams, positions, strict=True))
         count = max(10, 2_000 // len(positions))
         async with self._asking():
             found = await self._redis.xread(streams, count=count, block=_BLOCK_MS)
-        return [(rooms[key.decode()], _entries(entries)) for key, entries in found]
+        return [(rooms[key], _entries(entries)) for key, entries in found]
 
     async def after(self, room: str, position: Position, count: int) -> list[StreamEntry]:
         """The first entries behind a position."""
@@ -224,8 +224,14 @@ def _rooms_key(node: str) -> str:
 
 
 @lru_cache(_MOST_KNOWN_KEYS)
-def _key(room: str) -> str:
-    return f"captions:{{{crc32(room.encode()) % _TAGS}}}:room:{room}"
+def _key(room: str) -> bytes:
+    return f"captions:{{{crc32(room.encode()) % _TAGS}}}:room:{room}".encode()
+
+
+@lru_cache(_MOST_KNOWN_KEYS)
+def _id(position: Position) -> bytes:
+    """As Redis writes it: most rooms are asked for from the same position many times."""
+    return str(position).encode()
 
 
 def _entries(found: Any) -> list[StreamEntry]:
