@@ -78,8 +78,8 @@ class AddressBook:
                 self._broken[link.url] = link
 
     def leave(self, link: Link, node: str = "") -> None:
-        """Nothing new is begun on a link, whose node stops; it has named another one."""
-        self._leaving[link] = node
+        """Nothing new is begun on a link, whose node stops; it may have named another one."""
+        self._leaving[link] = node or self.named_by(link)
 
     def is_left(self, link: Link) -> bool:
         return link in self._leaving
