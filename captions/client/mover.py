@@ -1,7 +1,8 @@
 """Tracks that have to go elsewhere: because their node has gone, ends them, refuses them or stops.
 
 Of a node that has gone a track is begun again from behind its last word, with the audio that was kept; what was kept no
-longer is told as a gap. A node that stops is left in a pause of the speaker.
+longer, or has perhaps been the end of two nodes already, is told as a gap. A node that stops is left in a pause of the
+speaker.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ from typing import Any
 from captions.client.address_book import AddressBook, backoff_s
 from captions.client.link import ConnectError, Link
 from captions.client.place import Place
-from captions.doors.native.messages import Audio, Draining, Error, GapNotice, ServerMessage, Stop
+from captions.client.sent_track import KeptAudio
+from captions.doors.native.messages import Draining, Error, GapNotice, ServerMessage, Stop
 
 __all__ = ["Mover"]
 
 _MOST_LOST = 5
 """Nodes that a track was lost with in a row, without a word in between: then no node can bear it."""
+_SUSPICIOUS = 2
+"""So many were perhaps lost because of what it said: that is not sent to the next one."""
 _CALM_S = 10.0
 """A track that stayed somewhere for so long was well there, though nothing may have been said."""
 
@@ -119,10 +123,12 @@ class Mover:
 
     def all_told(self, place: Place) -> None:
         """Its node has ended a track, and all its words have come."""
-        if not place.waits_for_end:
-            self._book.leave(place.link)  # only who stops ends what it was not asked to
         self.unheard(place)
         place.track.end()
+        if place.waits_for_end:
+            place.lost = 0  # only the connection was
+        else:
+            self._book.leave(place.link)  # who ends what it was not asked to, stops
         place.waits_for_end = place.unended = False
         self._come_back(place)
 
@@ -215,14 +221,14 @@ class Mover:
         if place.away:
             self._come_back(place)
 
-    async def _rest_of(self, place: Place) -> tuple[float, list[Audio]]:
-        begins_at, rest, lost_s = place.track.rest_from()
+    async def _rest_of(self, place: Place) -> tuple[float, list[KeptAudio]]:
+        begins_at, rest, lost_s = place.track.rest_from(anew=place.lost >= _SUSPICIOUS)
         if lost_s:
             gap = GapNotice(place.name, round(begins_at - lost_s, 3), round(begins_at, 3), "node_lost")
             await self._tell(gap)
         return begins_at, rest
 
-    async def _begin_again(self, place: Place, link: Link, begins_at: float, rest: list[Audio]) -> None:
+    async def _begin_again(self, place: Place, link: Link, begins_at: float, rest: list[KeptAudio]) -> None:
         self._before[(place.link, place.name)] = place.offset_s, begins_at
         self._before.pop((link, place.name), None)
         place.link, place.offset_s = link, begins_at

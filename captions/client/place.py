@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import inf
 
 from captions.client.link import Link
-from captions.client.sent_track import SentTrack
+from captions.client.sent_track import KeptAudio, SentTrack
 from captions.doors.native.messages import Audio, ClientMessage, FlushRequest, Mute, Stop, Unmute
 
 __all__ = ["Place"]
@@ -33,7 +34,7 @@ class Place:
     started: bool = False
     stopped: bool = False
     muted: bool = False
-    flushes: list[FlushRequest] = field(default_factory=list)
+    flushes: list[tuple[float, FlushRequest]] = field(default_factory=list)
     lost: int = 0
     refusals: int = 0
     moved_at: float = -inf
@@ -66,21 +67,25 @@ class Place:
             case Unmute():
                 self.muted = False
             case FlushRequest():
-                self.flushes.append(message)
+                self.flushes.append((self.track.sent_to, message))
             case Stop():
                 self.stopped = True
 
     def flushed(self, flush_id: str) -> None:
         """A flush was answered."""
-        answered = next((flush for flush in self.flushes if flush.id == flush_id), None)
+        answered = next((owed for owed in self.flushes if owed[1].id == flush_id), None)
         if answered is not None:
             self.flushes.remove(answered)
 
-    def messages(self, audio: list[Audio]) -> Iterator[ClientMessage]:
-        """All that the next node has to be told."""
+    def messages(self, rest: list[KeptAudio]) -> Iterator[ClientMessage]:
+        """All that the next node has to be told; each flush behind the audio that it was asked for behind."""
+        owed = deque(self.flushes)
         yield self.track.start
-        yield from audio
-        yield from self.flushes
+        for at, audio in rest:
+            while owed and owed[0][0] <= at:
+                yield owed.popleft()[1]
+            yield audio
+        yield from (flush for _, flush in owed)
         if self.muted:
             yield Mute(self.name)
         if self.stopped:

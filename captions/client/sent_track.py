@@ -7,13 +7,17 @@ far. Times are seconds on the track's media clock, which the client keeps runnin
 from __future__ import annotations
 
 from collections import deque
+from typing import TypeAlias
 
 import msgspec
 
 from captions.doors.native.messages import Audio, GapNotice, Segment, SpeechNotice, Start
 from captions.stream.codec import AudioError, Codec
 
-__all__ = ["SentTrack", "before", "moved"]
+__all__ = ["KeptAudio", "SentTrack", "before", "moved"]
+
+KeptAudio: TypeAlias = tuple[float, Audio]
+"""Where it begins on the client's clock, and what was sent."""
 
 _BEFORE_ONSET_S = 0.5
 """Speech begins so long before its notice says so at most, and a word's first sound must not be lost."""
@@ -38,7 +42,7 @@ class SentTrack:
         self.sent_to = 0.0
         self.speaking = False
         self._keep_s = keep_s
-        self._kept: deque[tuple[float, Audio]] = deque()
+        self._kept: deque[KeptAudio] = deque()
         self._heard_to = 0.0
         self._onset = 0.0
         self._fell_at = 0.0
@@ -95,10 +99,10 @@ class SentTrack:
         if not self.speaking:
             self._heard_to = max(self._heard_to, self._fell_at)
 
-    def rest_from(self) -> tuple[float, list[Audio], float]:
+    def rest_from(self, *, anew: bool = False) -> tuple[float, list[KeptAudio], float]:
         """Where to begin again after a node was lost, the audio from there on, and the seconds before it that are lost.
 
-        Nothing is said twice: it begins behind the last word that came.
+        Nothing is said twice: it begins behind the last word that came. `anew`: without any audio that was sent before.
         """
         self._begun_again = True
         if self._settled:
@@ -106,17 +110,18 @@ class SentTrack:
             wanted = max(self._heard_to, lost_at - _UNNOTICED_S)
         else:
             wanted = max(self._heard_to, self._onset - _BEFORE_ONSET_S)
-        rest = [(at, audio) for at, audio in self._kept if at >= wanted]
+        kept = [] if anew else self._kept
+        rest = [(at, audio) for at, audio in kept if at >= wanted]
         begins = rest[0][0] if rest else self.sent_to
-        oldest = self._kept[0][0] if self._kept else self.sent_to
-        return begins, [audio for _, audio in rest], max(0.0, oldest - wanted)
+        oldest = kept[0][0] if kept else self.sent_to
+        return begins, rest, max(0.0, oldest - wanted)
 
-    def last(self, length_s: float) -> tuple[float, list[Audio]]:
+    def last(self, length_s: float) -> tuple[float, list[KeptAudio]]:
         """The last audio of a pause, and where it begins."""
         rest = [(at, audio) for at, audio in self._kept if at >= self.sent_to - length_s]
-        return (rest[0][0] if rest else self.sent_to), [audio for _, audio in rest]
+        return (rest[0][0] if rest else self.sent_to), rest
 
-    def handover(self) -> tuple[float, list[Audio]]:
+    def handover(self) -> tuple[float, list[KeptAudio]]:
         """Where the next node takes over in a pause, and the audio from there on: words from there on are its own.
 
         That is behind the end of the last speech. In the audio since then speech may have begun of which no notice has

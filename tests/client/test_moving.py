@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from base64 import b64decode
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from functools import partial
@@ -14,6 +15,7 @@ from captions.client import Client
 from captions.doors.native.messages import (
     Error,
     ErrorCode,
+    GapNotice,
     Limits,
     OtherNodes,
     Participant,
@@ -28,6 +30,7 @@ from captions.doors.native.messages import (
 from captions.stream.captions import CaptionWord, Latency
 from tests.server.harness import PATIENCE_S, serving
 
+POISON = b"\x01" * 4 * 1_920
 LIMITS = Limits(1 << 20, 1, 30.0, 0.0)
 
 
@@ -178,6 +181,39 @@ def spoken(number: int) -> Segment:
 
 def url_of(node: Server) -> str:
     return f"ws://127.0.0.1:{node.sockets[0].getsockname()[1]}"
+
+
+async def test_audio_with_which_two_nodes_were_lost_is_not_sent_to_a_third() -> None:
+    deaths = 0
+
+    async def cannot_bear_it(connection: ServerConnection) -> None:
+        nonlocal deaths
+        async for message in connection:
+            asked = json.loads(message)
+            if asked["type"] == "resume":
+                await connection.send(encode(Error("not_resumable", "no such session", False), "json"))
+            elif asked["type"] == "start":
+                await connection.send(encode(Ready("s", "secret", "1", "scripted", [], 80, LIMITS), "json"))
+                await connection.send(encode(Started(asked["track"], 1), "json"))
+            elif asked["type"] == "audio" and b64decode(asked["data"]) == POISON:
+                deaths += 1
+                await connection.close(1011, "the server failed")
+            elif asked["type"] == "audio":
+                await connection.send(encode(SpeechNotice("ada", True, 0.0), "json"))
+
+    async with (
+        serve(cannot_bear_it, "127.0.0.1", 0) as node,
+        Client(url_of(node), encoding="json", gather_s=0.0) as client,
+        asyncio.timeout(PATIENCE_S),
+    ):
+        await client.start("daily", "ada", "pcm_f32le", 24_000)
+        await client.audio("ada", POISON)
+        said = [await anext(aiter(client)) for _ in range(3)]
+        await client.audio("ada", bytes(4 * 1_920))
+        said.append(await anext(aiter(client)))
+    assert [type(message) for message in said] == [Ready, Started, GapNotice, SpeechNotice]
+    assert said[2] == GapNotice("ada", 0.0, 0.08, "node_lost")
+    assert deaths == 2
 
 
 async def until_refused(client: Client) -> AsyncIterator[ServerMessage]:

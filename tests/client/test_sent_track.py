@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from captions.client.link import Link
+from captions.client.place import Place
 from captions.client.sent_track import SentTrack, before
-from captions.doors.native.messages import Audio, GapNotice, Participant, Segment, SpeechNotice, Start
+from captions.doors.native.messages import (
+    Audio,
+    FlushRequest,
+    GapNotice,
+    Mute,
+    Participant,
+    Segment,
+    SpeechNotice,
+    Start,
+)
 from captions.stream.captions import CaptionWord, Latency
 
 FRAME = bytes(4 * 1_920)
@@ -108,3 +119,17 @@ def test_what_a_node_has_heard_behind_the_last_word_is_not_sent_again_once_it_ha
     track.lose(heard_since=False)
     track.end()
     assert 7.2 <= track.rest_from()[0] < 7.2 + 2 * FRAME_S
+
+
+def test_a_flush_that_was_not_answered_is_asked_again_behind_the_same_audio() -> None:
+    track = sent(0.0)
+    place = Place(track, Link("ws://nowhere"))
+    place.note(FlushRequest("ada", "answered"))
+    first, second = Audio("ada", FRAME, seq=1), Audio("ada", FRAME, seq=2)
+    asked, late = FlushRequest("ada", "asked"), FlushRequest("ada", "late")
+    for message in (first, asked, second, Mute("ada"), Audio("ada", FRAME, seq=3), late):
+        place.note(message)
+    place.flushed("answered")
+    track.lose(heard_since=False)
+    _, rest, _ = track.rest_from()
+    assert list(place.messages(rest)) == [track.start, first, asked, second, late, Mute("ada")]
