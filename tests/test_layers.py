@@ -23,6 +23,7 @@ IMPORTERS = {
     "onnxruntime": {"vad/silero.py", "models/moonshine/reader.py", "models/kyutai/onnx_backend/program.py"},
     "onnx": {"vad/silero_graph.py", "models/kyutai/onnx_backend/graph.py"},
     "opuslib_next": {"stream/opus.py"},
+    "pylibsrtp": {"stream/srtp.py"},
     "av": {"cli/audio_file.py"},
     "moonshine_voice": {"cli/demo.py"},
     "sounddevice": {"cli/mic.py"},

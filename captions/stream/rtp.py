@@ -5,7 +5,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import TypeAlias
 
-__all__ = ["Head", "RtpError", "audio_of", "goodbyes", "head_of", "is_rtcp"]
+__all__ = ["Head", "RtpError", "audio_of", "goodbyes", "head_of", "is_rtcp", "reporter_of"]
 
 Head: TypeAlias = tuple[int, int, int, int, int]
 """The fixed header (RFC 3550, 5.1): its first two bytes, the sequence number, the timestamp, the source."""
@@ -64,6 +64,11 @@ def audio_of(datagram: bytes, level_extension: int | None) -> tuple[bytes, int |
     if start > end:
         raise RtpError(_TOO_SHORT)
     return datagram[start:end], level
+
+
+def reporter_of(datagram: bytes) -> int:
+    """The source that an RTCP packet is of, be it encrypted or not; 0 for one that is too short to have any."""
+    return int.from_bytes(datagram[4:8])
 
 
 def goodbyes(datagram: bytes) -> list[int]:

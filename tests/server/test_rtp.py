@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import struct
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,7 +18,7 @@ from captions.models.moonshine.model import MoonshineModel
 from captions.models.scripted import ScriptedModel
 from captions.server.server import Server
 from captions.stream.opus import OpusEncoder
-from tests.server.harness import NOTHING, Served, serving, until
+from tests.server.harness import NOTHING, PATIENCE_S, Served, serving, until
 from tests.speech import dickens
 
 RTP = {"listen": "127.0.0.1:0"}
@@ -72,6 +74,38 @@ async def test_what_an_sfu_forwards_is_captioned_in_its_room_under_its_name() ->
     segments = json.loads(transcript)
     assert {(s["participant"]["id"], s["participant"]["name"], s["track"]) for s in segments} == {("ada", "Ada", "mic")}
     assert segments[0]["text"].lower().startswith("it was the best of times")
+
+
+async def test_encrypted_packets_are_heard_and_those_of_another_key_or_sent_again_are_counted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    pylibsrtp = pytest.importorskip("pylibsrtp")
+    key = bytes(range(100, 130))
+    told = b64encode(key).decode()
+    caplog.set_level("DEBUG")
+    async with serving(MoonshineModel(1), rtp=RTP) as served:
+        answer = await announced(served, ADA | {"srtp_key": told, "audio_level_extension": LEVEL})
+        ours, other = (
+            pylibsrtp.Session(pylibsrtp.Policy(one, pylibsrtp.Policy.SSRC_ANY_OUTBOUND)) for one in (key, bytes(30))
+        )
+        with sender(answer) as udp:
+            udp.send(next(packets(answer["ssrc"], 1.0, 1.1)))
+            udp.send(other.protect(next(packets(answer["ssrc"], 1.0, 1.1))))
+            for packet in packets(answer["ssrc"], 1.0, 4.8):
+                sealed = ours.protect(packet)
+                udp.send(sealed)
+            udp.send(sealed)
+            udp.send(bye(answer["ssrc"]))
+            async with asyncio.timeout(PATIENCE_S):
+                while await served.metric("captions_packets_dropped_total", reason="srtp") < 4:
+                    pass
+        await served.ask("DELETE", f"/v1/rtp/{answer['id']}")
+        await served.nothing_held()
+        assert (await text_of(served, "daily")).lower().startswith("it was the best of times")
+        status, refusal = await served.ask("POST", "/v1/rtp", {}, json.dumps(ADA | {"srtp_key": told[:-8]}))
+    assert (status, "srtp_key" in refusal, told[:-8] in refusal) == (400, True, False)
+    assert told not in caplog.text
+    assert told not in json.dumps(answer)
 
 
 async def test_strangers_packets_are_counted_and_cost_nobody_a_word() -> None:

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from captions.doors.names import error_text
 from captions.stream.captions import Id, Participant
 from captions.stream.opus import OPUS_CLOCK
+from captions.stream.srtp import SRTP_KEY_BYTES
 
 __all__ = ["RtpAnswer", "RtpRequest", "RtpRequestError", "decode", "encode"]
 
@@ -22,7 +23,8 @@ class RtpRequest(Struct, frozen=True):
     """A participant's Opus will come as RTP.
 
     `ssrc` is the source its packets have, where the SFU cannot be told one. Packets of another `payload_type` are
-    passed over. `audio_level_extension` is the id under which their headers carry the level (RFC 6464).
+    passed over. `audio_level_extension` is the id under which their headers carry the level (RFC 6464). `srtp_key`, in
+    base64, is master key and salt of AES_CM_128_HMAC_SHA1_80; with it, only SRTP is heard of the source.
     """
 
     room: Id
@@ -31,6 +33,7 @@ class RtpRequest(Struct, frozen=True):
     ssrc: Annotated[int, Meta(ge=1, le=0xFFFFFFFF)] | None = None
     payload_type: Annotated[int, Meta(ge=0, le=127)] | None = None
     audio_level_extension: Annotated[int, Meta(ge=1, le=255)] | None = None
+    srtp_key: Annotated[bytes, Meta(min_length=SRTP_KEY_BYTES, max_length=SRTP_KEY_BYTES)] | None = None
 
 
 class RtpAnswer(Struct, frozen=True):

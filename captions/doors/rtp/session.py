@@ -15,6 +15,7 @@ from captions.doors.slots import NoSlot
 from captions.stream import rtp
 from captions.stream.captions import Participant
 from captions.stream.codec import Codec
+from captions.stream.srtp import NoSrtp, Srtp, SrtpError
 from captions.stream.timeline import Packet
 
 __all__ = ["Address", "RtpRefusal", "RtpSession"]
@@ -35,7 +36,10 @@ class RtpRefusal(Exception):
 
 @dataclass(slots=True)
 class _Source:
-    """`address`: where its first packet came from; what comes from elsewhere is not its own."""
+    """`address`: where its first packet came from; what comes from elsewhere is not its own.
+
+    `srtp`: what opens its packets, if they are encrypted.
+    """
 
     id: str
     room: str
@@ -44,6 +48,7 @@ class _Source:
     level_extension: int | None
     heard_at: float
     grant: Grant
+    srtp: Srtp | None = None
     address: Address | None = None
     left: bool = False
 
@@ -81,6 +86,10 @@ class RtpSession:
         if ssrc in self._sources:
             raise RtpRefusal(409, f"packets of the source {ssrc} are another participant's")
         try:
+            srtp = None if request.srtp_key is None else Srtp(request.srtp_key, ssrc)
+        except NoSrtp as error:
+            raise RtpRefusal(501, str(error)) from None
+        try:
             self._service.slots.take(grant)
         except NoSlot as error:
             raise RtpRefusal(503, str(error)) from None
@@ -101,6 +110,7 @@ class RtpSession:
             request.audio_level_extension,
             self._service.clock(),
             grant,
+            srtp,
         )
         return RtpAnswer(
             id=source.id,
@@ -125,16 +135,21 @@ class RtpSession:
 
     def received(self, datagram: bytes, address: Address, arrived_at: float) -> None:
         """A datagram of anybody."""
-        if rtp.is_rtcp(datagram):
-            self._goodbyes(datagram, address)
-            return
         try:
+            if rtp.is_rtcp(datagram):
+                self._goodbyes(datagram, address)
+                return
             _, second, seq, timestamp, ssrc = rtp.head_of(datagram)
             source = self._sources.get(ssrc)
             if source is None or (source.address != address and source.address is not None):
                 self._dropped("unknown_source")
                 return
+            if source.srtp is not None:
+                datagram = source.srtp.open(datagram)
             payload, level = rtp.audio_of(datagram, source.level_extension)
+        except SrtpError:
+            self._dropped("srtp")
+            return
         except rtp.RtpError:
             self._dropped("malformed")
             return
@@ -165,9 +180,13 @@ class RtpSession:
         """It has left the table already."""
 
     def _goodbyes(self, datagram: bytes, address: Address) -> None:
+        """Nobody says it for a source that is encrypted but itself."""
+        reporter = self._sources.get(rtp.reporter_of(datagram))
+        if reporter is not None and reporter.srtp is not None:
+            datagram = reporter.srtp.open_control(datagram)
         for ssrc in rtp.goodbyes(datagram):
             leaving = self._sources.get(ssrc)
-            if leaving is not None and leaving.address == address:
+            if leaving is not None and leaving.address == address and (leaving.srtp is None or leaving is reporter):
                 leaving.left = True
 
     def _end(self, ssrc: int) -> None:
