@@ -70,9 +70,12 @@ class _Cluster:
 
 @asynccontextmanager
 async def talking(
-    redis: RedisServer, talkers: int, *, first_way: str = ""
+    redis: RedisServer, talkers: int, *, first_way: str = "", direct: bool = False
 ) -> AsyncIterator[tuple[_Cluster, list[Talker], dict[str, Segment]]]:
-    """Three nodes, who talks to them by one address, and the newest of every segment as a fourth shows it."""
+    """Three nodes, who talks to them by one address, and the newest of every segment as a fourth shows it.
+
+    `direct`: everybody comes to a node's own address instead, and knows of the others what nodes say.
+    """
     cluster = _Cluster(redis)
     for way in (first_way, "", ""):
         await cluster.add(way)
@@ -82,7 +85,10 @@ async def talking(
     watching = asyncio.create_task(_watch(gate.url, shown))
     await asyncio.sleep(_KNOWN_S)
     try:
-        async with one_address(lambda: cluster.urls) as url, _people(url, talkers) as people:
+        async with (
+            one_address(lambda: cluster.urls) as url,
+            _people(cluster.urls if direct else [url], talkers) as people,
+        ):
             yield cluster, people, shown
         await asyncio.sleep(_BETWEEN_S)
     finally:
@@ -93,8 +99,8 @@ async def talking(
 
 
 @asynccontextmanager
-async def _people(url: str, talkers: int) -> AsyncIterator[list[Talker]]:
-    people = [Talker(url, f"t{number}") for number in range(talkers)]
+async def _people(urls: list[str], talkers: int) -> AsyncIterator[list[Talker]]:
+    people = [Talker(urls[number % len(urls)], f"t{number}") for number in range(talkers)]
     tasks = []
     for person in people:
         tasks.append(asyncio.create_task(person.run()))
@@ -108,11 +114,11 @@ async def _people(url: str, talkers: int) -> AsyncIterator[list[Talker]]:
         await asyncio.wait(tasks, timeout=2 * _PATIENCE_S)
 
 
-async def measure_kills(redis: RedisServer, talkers: int, kills: int) -> NodeFigures:
+async def measure_kills(redis: RedisServer, talkers: int, kills: int, *, direct: bool) -> NodeFigures:
     figures = NodeFigures()
     again: list[float] = []
     loop = asyncio.get_running_loop()
-    async with talking(redis, talkers) as (cluster, people, shown):
+    async with talking(redis, talkers, direct=direct) as (cluster, people, shown):
         for _ in range(kills):
             killed = cluster.nodes[0][1]
             tracks = int(killed.metric("captions_tracks"))
@@ -126,9 +132,9 @@ async def measure_kills(redis: RedisServer, talkers: int, kills: int) -> NodeFig
     return _summed(figures, people, shown, again)
 
 
-async def measure_restarts(redis: RedisServer, talkers: int, restarts: int) -> NodeFigures:
+async def measure_restarts(redis: RedisServer, talkers: int, restarts: int, *, direct: bool) -> NodeFigures:
     figures = NodeFigures()
-    async with talking(redis, talkers) as (cluster, people, shown):
+    async with talking(redis, talkers, direct=direct) as (cluster, people, shown):
         for _ in range(restarts):
             figures.moved += int(cluster.nodes[0][1].metric("captions_tracks"))
             await cluster.add()

@@ -34,6 +34,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument("--readers", type=int, default=5_000, help="gateway: so many (default: 5000)")
     parser.add_argument("--talkers", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=5, help="kills or restarts (default: 5)")
+    parser.add_argument("--direct", action="store_true", help="kills or restarts: no one address before the nodes")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.set_defaults(run=run)
 
@@ -71,7 +72,7 @@ async def _measure(arguments: argparse.Namespace) -> dict[str, object]:
         if arguments.what == "away":
             return _away(await measure_away(redis, arguments.talkers))
         measure = measure_kills if arguments.what == "kills" else measure_restarts
-        nodes = await measure(redis, arguments.talkers, arguments.rounds)
+        nodes = await measure(redis, arguments.talkers, arguments.rounds, direct=arguments.direct)
     print(_line(arguments.what, arguments.talkers, nodes))
     return asdict(nodes)
 
