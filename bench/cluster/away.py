@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from bench.cluster.cut import way_to
 from bench.cluster.nodes import talking
+from bench.cluster.partition import partition, partition_missing
 from bench.cluster.talkers import Counted
-from bench.servers.redis_server import RedisServer
+from bench.servers.redis_server import RedisServer, redis_server
 
 __all__ = ["AwayFigures", "measure_away"]
 
@@ -32,9 +36,10 @@ class AwayFigures:
     failed: list[str] = field(default_factory=list)
 
 
-async def measure_away(redis: RedisServer, talkers: int) -> AwayFigures:
+async def measure_away(talkers: int) -> AwayFigures:
+    """With root, Redis is on a host of its own and the node's link to it is cut; else a forwarder stands still."""
     figures = AwayFigures(talkers)
-    async with way_to(redis.port) as way, talking(redis, talkers, first_way=way.url) as (cluster, people, shown):
+    async with _way() as (redis, way, url), talking(redis, talkers, first_way=url) as (cluster, people, shown):
         await redis.kill()
         figures.not_ready += await _look_for(cluster.urls, REDIS_AWAY_S)
         await redis.start()
@@ -49,6 +54,25 @@ async def measure_away(redis: RedisServer, talkers: int) -> AwayFigures:
     figures.shown = sum(len(segment.words) for segment in shown.values())
     figures.left_open = sum(not segment.final for segment in shown.values())
     return figures
+
+
+class _Cut(Protocol):
+    def cut(self) -> None: ...
+
+    def mend(self) -> None: ...
+
+
+@asynccontextmanager
+async def _way() -> AsyncIterator[tuple[RedisServer, _Cut, str]]:
+    """Redis, what can be cut of the first node's way to it, and its address by that way."""
+    if partition_missing() is None:
+        with partition() as network:
+            every, first = network.addresses
+            async with redis_server(every, network.inside) as redis:
+                yield redis, network, f"redis://{first}:{redis.port}"
+    else:
+        async with redis_server() as redis, way_to(redis.port) as way:
+            yield redis, way, way.url
 
 
 async def _look_for(urls: list[str], seconds: float) -> int:

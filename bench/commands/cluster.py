@@ -3,7 +3,8 @@
 bus: revisions of many rooms, published by one node and received by the watchers of another. gateway: readers of busy
 rooms at one gateway. rooms: many that come and go, three times. away: Redis is away, then a node is cut off from it.
 kills, restarts: three nodes of which one is killed, or restarted, again and again, under people who count aloud.
-placement: a simulation. Nodes are processes of this machine on loopback ports. A line each, JSON with --json.
+placement: a simulation. Nodes are processes of this machine on loopback ports; with root, Redis is on a host of its
+own for away, a network namespace whose links can be cut. A line each, JSON with --json.
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ def _placement() -> list[dict[str, object]]:
 
 
 async def _measure(arguments: argparse.Namespace) -> dict[str, object]:
+    if arguments.what == "away":
+        return _away(await measure_away(arguments.talkers))
     async with redis_server() as redis:
         if arguments.what == "bus":
             bus = await measure_bus(redis, arguments.rooms, arguments.rate, arguments.seconds)
@@ -69,8 +72,6 @@ async def _measure(arguments: argparse.Namespace) -> dict[str, object]:
             return _gateway(await measure_gateway(redis, arguments.readers, arguments.rooms, arguments.seconds))
         if arguments.what == "rooms":
             return _waves(await measure_waves(redis, arguments.rooms))
-        if arguments.what == "away":
-            return _away(await measure_away(redis, arguments.talkers))
         measure = measure_kills if arguments.what == "kills" else measure_restarts
         nodes = await measure(redis, arguments.talkers, arguments.rounds, direct=arguments.direct)
     print(_line(arguments.what, arguments.talkers, nodes))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from bench.servers.free_port import free_port
@@ -13,15 +13,20 @@ __all__ = ["RedisServer", "redis_server"]
 
 
 class RedisServer:
-    """Keeps nothing on disk: who kills it has killed what it held."""
+    """Keeps nothing on disk: who kills it has killed what it held.
 
-    def __init__(self, port: int) -> None:
+    `inside`: arguments before its command, by which it runs on a host of its own; `host`: its address.
+    """
+
+    def __init__(self, port: int, host: str, inside: Sequence[str]) -> None:
         self.port = port
+        self.host = host
+        self._inside = inside
         self._process: asyncio.subprocess.Process | None = None
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}"
+        return f"redis://{self.host}:{self.port}"
 
     @property
     def pid(self) -> int:
@@ -30,15 +35,15 @@ class RedisServer:
 
     async def start(self) -> None:
         self._process = await asyncio.create_subprocess_exec(
-            "redis-server",
-            *("--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--appendonly", "no"),
+            *(*self._inside, "redis-server", "--port", str(self.port), "--save", "", "--appendonly", "no"),
+            *(("--bind", "*", "--protected-mode", "no") if self._inside else ("--bind", self.host)),
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
         )
         async with asyncio.timeout(30.0):
             while True:
                 try:
-                    _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                    _, writer = await asyncio.open_connection(self.host, self.port)
                 except OSError:
                     await asyncio.sleep(0.01)
                 else:
@@ -62,8 +67,8 @@ class RedisServer:
 
 
 @asynccontextmanager
-async def redis_server() -> AsyncIterator[RedisServer]:
-    server = RedisServer(free_port())
+async def redis_server(host: str = "127.0.0.1", inside: Sequence[str] = ()) -> AsyncIterator[RedisServer]:
+    server = RedisServer(free_port(), host, inside)
     await server.start()
     try:
         yield server
