@@ -50,6 +50,7 @@ class Metrics:
             buckets=(0.001, *_AROUND_A_FRAME),
             registry=r,
         )
+        self.word_latency_parts = [(part, self.word_latency_part_seconds.labels(part=part)) for part in PARTS]
         self.first_partial_seconds = self._histogram(
             "captions_first_partial_seconds", _MEANING["first_partial"], _LATENCY
         )

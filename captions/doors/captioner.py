@@ -267,8 +267,8 @@ class Captioner:
         metrics = self._metrics
         metrics.words.inc()
         metrics.word_latency_seconds.observe(parts.total)
-        for part in PARTS:
-            metrics.word_latency_part_seconds.labels(part=part).observe(getattr(parts, part))
+        for part, histogram in metrics.word_latency_parts:
+            histogram.observe(getattr(parts, part))
 
 
 def _in_ms(parts: WordLatency) -> dict[str, float]:

@@ -5,7 +5,7 @@ All moments are on the server's monotonic clock, seconds; all positions are samp
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import bisect_left
 from dataclasses import dataclass
 
 from captions.types import SAMPLE_RATE, WordTiming
@@ -35,18 +35,23 @@ class WordLatency:
 
 
 class Arrivals:
-    """When each part of a track's audio arrived: the last `depth` packets."""
+    """When each part of a track's audio arrived: the last `depth` packets, or up to twice as many."""
 
     def __init__(self, depth: int = 4_096) -> None:
-        self._marks: deque[tuple[int, float]] = deque(maxlen=depth)
+        self._depth = depth
+        self._ends: list[int] = []
+        self._moments: list[float] = []
 
     def __bool__(self) -> bool:
         """Whether anything has arrived."""
-        return bool(self._marks)
+        return bool(self._ends)
 
     def arrived(self, end: int, at: float) -> None:
-        """Audio up to `end` had come by `at`."""
-        self._marks.append((end, at))
+        """Audio up to `end` had come by `at`; never less than before."""
+        self._ends.append(end)
+        self._moments.append(at)
+        if len(self._ends) > 2 * self._depth:
+            del self._ends[: -self._depth], self._moments[: -self._depth]
 
     def at(self, position: int) -> float:
         """When the audio at `position` arrived.
@@ -54,17 +59,12 @@ class Arrivals:
         For audio older than what is kept it is the arrival of the oldest kept. A position ahead of all audio, in a
         frame that was filled up with silence, counts as arriving when its time comes.
         """
-        found = None
-        for end, at in reversed(self._marks):
-            if end < position:
-                break
-            found = at
-        if found is not None:
-            return found
-        if not self._marks:
+        place = bisect_left(self._ends, position)
+        if place < len(self._ends):
+            return self._moments[place]
+        if not self._ends:
             return 0.0
-        end, at = self._marks[-1]
-        return at + (position - end) / SAMPLE_RATE
+        return self._moments[-1] + (position - self._ends[-1]) / SAMPLE_RATE
 
 
 def word_latency(timing: WordTiming, arrived_at: float, sent_at: float) -> WordLatency:

@@ -58,7 +58,9 @@ def test_a_position_ahead_of_all_audio_arrives_in_its_own_time() -> None:
 
 
 def test_of_audio_older_than_is_kept_the_oldest_kept_speaks() -> None:
-    assert arrivals((480, 1.0), (960, 2.0), (1_440, 3.0), depth=2).at(100) == 2.0
+    marks = ((480, 1.0), (960, 2.0), (1_440, 3.0), (1_920, 4.0), (2_400, 5.0))
+    assert arrivals(*marks[:4], depth=2).at(100) == 1.0
+    assert arrivals(*marks, depth=2).at(100) == 4.0
 
 
 def test_without_audio_nothing_arrived() -> None:
