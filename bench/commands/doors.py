@@ -7,6 +7,7 @@ import asyncio
 import importlib
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, cast
 
 from rich.table import Table
@@ -76,13 +77,15 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     parser.add_argument("--only", metavar="WORD", default="", help="doors whose name has it, and the native one")
     parser.add_argument("--model", default="auto", help="of the server (default: auto)")
-    parser.add_argument("--seconds", type=float, help="only so much of the clip")
+    parser.add_argument("--seconds", type=float, help="only so much of the clip, up to a pause")
     add_clip_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    clip = clip_of(arguments, arguments.seconds)
+    clip = clip_of(arguments)
+    if arguments.seconds is not None:
+        clip = clip.cut(0.0, _pause_before(clip, arguments.seconds))
     chosen = [door for door in DOORS if door is DOORS[0] or arguments.only.lower() in door.name.lower()]
     runs = []
     with own_server(arguments.model, settings={"rtp": {"listen": "127.0.0.1:0"}}) as server:
@@ -95,6 +98,13 @@ def run(arguments: argparse.Namespace) -> int:
     console.print(_table(runs))
     settings = {"audio": f"{clip.name}, {clip.duration_s:.1f} s", "model": server.model, "truth": clip.truth.made}
     return finish(Result("doors", f"{clip.name} through every door", settings, runs))
+
+
+def _pause_before(clip: Clip, seconds: float) -> float:
+    """The middle of the last pause: what is left of a word is heard at one door and not at another."""
+    words, spurts = clip.truth.words, clip.truth.spurts()
+    pauses = ((words[one.last].end + words[other.first].start) / 2 for one, other in pairwise(spurts))
+    return max((pause for pause in pauses if pause <= seconds), default=seconds)
 
 
 def _measured(door: Door, server: OwnServer, clip: Clip, tick: Callable[[float], None]) -> Run:
