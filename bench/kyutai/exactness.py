@@ -19,6 +19,7 @@ from bench.kyutai.step import Figures, Moshis, line, noise
 from captions.models.kyutai.checkpoint import Checkpoint
 from captions.models.kyutai.onnx_backend.loading import load_backend
 from captions.models.kyutai.torch_backend.loading import load_lm
+from captions.types import FRAME_SAMPLES
 
 __all__ = ["SCHEMES", "exact_on_cpu", "rounded_linear", "rounding"]
 
@@ -38,14 +39,18 @@ SCHEMES: dict[str, tuple[int, int]] = {
 def exact_on_cpu(folder: Path, lanes: int, steps: int) -> Figures:
     """Codes, tokens and pauses of onnxruntime's float32 engine against those of moshi's batched loop.
 
-    The language model is given moshi's codes: a code is the nearest of 2,048 points, and among random ones two are now
-    and then as near as float32 can tell.
+    Both begin behind the checkpoint's prefix of silence, which moshi's loop hears. The language model is given moshi's
+    codes: a code is the nearest of 2,048 points, and among random ones two are now and then as near as float32 can
+    tell.
     """
     everyone = np.arange(lanes)
+    checkpoint = Checkpoint.find(str(folder))
     moshis = Moshis(folder, lanes, "float32")
+    for _ in range(checkpoint.prefix_frames):
+        moshis.step(np.zeros((lanes, FRAME_SAMPLES), np.float32))
     expected = [(moshis.step(frames), moshis.codes, moshis.pauses) for frames in noise(steps, lanes)]
     del moshis
-    backend = load_backend(Checkpoint.find(str(folder)), lanes, "float32")
+    backend = load_backend(checkpoint, lanes, "float32")
     backend.reset(range(lanes))
     codes = tokens = 0
     off = 0.0
