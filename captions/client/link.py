@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.protocol import State
 from websockets.typing import Subprotocol
 
@@ -217,7 +217,8 @@ async def connection_to(url: str, key: str | None, subprotocols: list[Subprotoco
     except InvalidStatus as error:
         refused = error.response.status_code in _FOR_GOOD
         raise (Refused if refused else ConnectError)(f"{url}: {error}") from None
-    except (TimeoutError, OSError, InvalidHandshake) as error:
+    except (TimeoutError, OSError, InvalidHandshake, InvalidURI, ValueError) as error:
+        # ValueError: of urllib and of the resolver, for what is no address. Nodes name others, not only users.
         raise ConnectError(f"{url}: {error}") from None
 
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from functools import partial
 
+import pytest
 from websockets.asyncio.server import Server, ServerConnection, serve
 
 from captions.client import Client
@@ -34,8 +35,9 @@ POISON = b"\x01" * 4 * 1_920
 LIMITS = Limits(1 << 20, 1, 30.0, 0.0)
 
 
-async def test_where_the_named_node_has_died_the_track_goes_to_another() -> None:
-    dead, alive = "ws://127.0.0.1:9", ""
+@pytest.mark.parametrize("dead", ["ws://127.0.0.1:9", "no address", "ws://[::1", "ws://node:70000", "ws://no..de"])
+async def test_where_the_named_node_has_died_or_is_no_address_the_track_goes_to_another(dead: str) -> None:
+    alive = ""
 
     async def full(connection: ServerConnection) -> None:
         """A node that names, as the emptiest, one that is no more."""
