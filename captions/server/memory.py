@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import gc
 import os
@@ -91,6 +92,10 @@ def give_memory_back() -> None:
 
 
 def keep_what_is_loaded() -> None:
-    """Have Python's collector look from now on only at what comes and goes: 3 ms at a time, and not 50."""
+    """Have Python's collector look from now on only at what comes and goes: 3 ms at a time, and not 50.
+
+    Until the process ends: what is freed then has to be seen, or a library (soxr's) says on stderr that it leaks.
+    """
     gc.collect()
     gc.freeze()
+    atexit.register(gc.unfreeze)
