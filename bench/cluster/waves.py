@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from bench.cluster.bus import node_over, revision_of
 from bench.servers.redis_server import RedisServer
 from captions.rooms.shared import SharedRooms
+from captions.server.memory import give_memory_back
 
 __all__ = ["WaveFigures", "measure_waves"]
 
@@ -100,8 +101,9 @@ async def _wave(client: Redis, speaks: SharedRooms, shows: SharedRooms, rooms: i
 
 
 def _own_mb() -> float:
-    """Of this process without its children."""
+    """Of this process without its children, once it has let go of what it freed, as a server does now and then."""
     gc.collect()
+    give_memory_back()
     with open("/proc/self/statm", encoding="ascii") as file:
         return round(int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
 
