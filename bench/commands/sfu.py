@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import secrets
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
+from base64 import b64encode
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -36,10 +38,13 @@ from bench.sfu.browser import Browsing, in_a_browser
 from bench.sfu.participant import speaking
 from captions.client import watch
 from captions.stream.captions import Segment
+from captions.stream.srtp import SRTP_KEY_BYTES
 
 __all__ = ["add_to", "missing", "parts"]
 
 _PEOPLE = ("Ada", "Bob", "Cleo")
+_ENCRYPTED = "Bob"
+"""Whom Janus forwards as SRTP, the others as plain RTP."""
 _ROOM = "standup"
 _SILENCE_S = 1.5
 _LAST_WORDS_S = 6.0
@@ -49,10 +54,10 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser = commands.add_parser(
         "sfu",
         description="Three people talk at once in a room of Janus, two without a browser (aiortc) and one in Chromium "
-        "whose microphone is a file. Janus forwards each as RTP; their captions are shown as they come. All of it is "
-        "on a host of its own, a network namespace that leads nowhere. Reports the word error rate of each, against "
-        "what they said, by the name that their captions stand under; and how long after a word was said it stood on "
-        "the overlay in the same Chromium.",
+        "whose microphone is a file. Janus forwards each as RTP, one of them encrypted; their captions are shown as "
+        "they come. All of it is on a host of its own, a network namespace that leads nowhere. Reports the word error "
+        "rate of each, against what they said, by the name that their captions stand under; and how long after a word "
+        "was said it stood on the overlay in the same Chromium.",
     )
     parser.add_argument("--seconds", type=float, default=20.0, help="of speech of each, at most (default: 20)")
     parser.add_argument("--screenshot", type=Path, metavar="FILE", help="of the overlay while they talk")
@@ -169,8 +174,9 @@ async def _meet(server: OwnServer, said: list[Clip], screenshot: Path | None) ->
                 browsing = await stack.enter_async_context(in_a_browser(publisher, name, part.pcm, folder, overlay))
             else:
                 talk.said[name] = await stack.enter_async_context(speaking(publisher, name, part.pcm))
-            port, ssrc = _announce(server.url, name)
-            await publisher.forward("127.0.0.1", port, ssrc)
+            key = b64encode(secrets.token_bytes(SRTP_KEY_BYTES)).decode() if name == _ENCRYPTED else None
+            port, ssrc = _announce(server.url, name, key)
+            await publisher.forward("127.0.0.1", port, ssrc, key)
         await asyncio.sleep(max(part.duration_s for part in said) / 2)
         if browsing is not None and screenshot is not None:
             await browsing.reader.screenshot(path=screenshot)
@@ -195,9 +201,11 @@ async def _show(url: str, shown: list[Segment]) -> None:
                 console.print(f"[dim]{now_s:5.1f} s[/]  [bold]{segment.participant.name:5}[/] {segment.text}")
 
 
-def _announce(url: str, name: str) -> tuple[int, int]:
+def _announce(url: str, name: str, srtp_key: str | None) -> tuple[int, int]:
     """Tell the server of a participant; the port and the source that it expects their packets at."""
     body = {"room": _ROOM, "track": f"mic-{name}", "participant": {"id": name.lower(), "name": name}}
+    if srtp_key is not None:
+        body["srtp_key"] = srtp_key
     asked = urllib.request.Request(
         url.replace("ws://", "http://", 1) + "/v1/rtp", json.dumps(body).encode(), method="POST"
     )

@@ -53,10 +53,12 @@ class Publisher:
         answer: str = (await self._there.event(self._handle, body, offer))["jsep"]["sdp"]
         return answer
 
-    async def forward(self, host: str, port: int, ssrc: int) -> None:
-        """Have the participant's audio sent on as plain RTP of a source."""
+    async def forward(self, host: str, port: int, ssrc: int, srtp_key: str | None = None) -> None:
+        """Have the participant's audio sent on as RTP of a source, encrypted with a key in base64 or plain."""
         streams = [{"mid": "0", "port": port, "ssrc": ssrc, "pt": 96}]
         body = {"request": "rtp_forward", "room": ROOM, "publisher_id": self._id, "host": host, "streams": streams}
+        if srtp_key is not None:
+            body |= {"srtp_suite": 80, "srtp_crypto": srtp_key}
         await self._there.plain(self._handle, body)
 
 
