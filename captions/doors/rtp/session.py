@@ -182,7 +182,7 @@ class RtpSession:
     def _goodbyes(self, datagram: bytes, address: Address) -> None:
         """Nobody says it for a source that is encrypted but itself."""
         reporter = self._sources.get(rtp.reporter_of(datagram))
-        if reporter is not None and reporter.srtp is not None:
+        if reporter is not None and reporter.srtp is not None and reporter.address == address:
             datagram = reporter.srtp.open_control(datagram)
         for ssrc in rtp.goodbyes(datagram):
             leaving = self._sources.get(ssrc)
