@@ -61,7 +61,8 @@ class AddressBook:
         self.others = nodes[:_MOST_NAMED] or self.others
 
     def is_open(self, link: Link) -> bool:
-        return self._open.get(link.url) is link
+        """Also one that is left: behind the same address there may be another node by now, with a link of its own."""
+        return link in self._leaving or self._open.get(link.url) is link
 
     def open(self, link: Link) -> None:
         """A link was opened; its messages are to be read."""

@@ -14,6 +14,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 
 from captions.client import Client
 from captions.doors.native.messages import (
+    Draining,
     Error,
     ErrorCode,
     GapNotice,
@@ -29,7 +30,7 @@ from captions.doors.native.messages import (
     encode,
 )
 from captions.stream.captions import CaptionWord, Latency
-from tests.server.harness import PATIENCE_S, serving
+from tests.server.harness import PATIENCE_S, serving, until
 
 POISON = b"\x01" * 4 * 1_920
 LIMITS = Limits(1 << 20, 1, 30.0, 0.0)
@@ -91,6 +92,40 @@ async def test_a_server_that_takes_a_track_only_later_is_asked_again_until_it_do
                 if isinstance(message, SpeechNotice):
                     break
     assert (said, refusals) == ([Ready, Started, SpeechNotice], [])
+
+
+async def test_who_speaks_stays_at_a_stopping_node_though_its_address_leads_to_another_by_now() -> None:
+    asked: list[list[tuple[str, str]]] = []
+    has_moved = asyncio.Event()
+
+    async def behind_a_proxy(connection: ServerConnection) -> None:
+        """First a node that stops, and names one that cannot be reached; then the one that has come in its place."""
+        here: list[tuple[str, str]] = []
+        asked.append(here)
+        await connection.send(encode(Ready("s", "secret", "1", "scripted", [], 80, LIMITS), "json"))
+        async for message in connection:
+            command = json.loads(message)
+            here.append((command["type"], command["track"]))
+            if command["type"] != "start":
+                continue
+            await connection.send(encode(Started(command["track"]), "json"))
+            if len(asked) > 1:
+                has_moved.set()
+            elif command["track"] == "bob":
+                await connection.send(encode(SpeechNotice("bob", True, 0.0), "json"))
+                await connection.send(encode(Draining(60.0, "ws://127.0.0.1:9"), "json"))
+
+    async with serve(behind_a_proxy, "127.0.0.1", 0) as node, Client(url_of(node), None, "json") as client:
+        for track in ("ada", "bob"):
+            await client.start("daily", track, "pcm_f32le", 24_000)
+        async with asyncio.timeout(PATIENCE_S):
+            await has_moved.wait()
+        for _ in range(3):
+            await client.audio("bob", bytes(4))
+        await client.stop("bob")
+        await until(lambda: ("stop", "bob") in asked[0] + asked[1])
+    bobs = [command for command, track in asked[0] if track == "bob"]
+    assert (bobs, asked[1]) == (["start", *["audio"] * 3, "stop"], [("start", "ada")])
 
 
 async def test_a_track_with_which_one_node_after_the_other_is_lost_is_given_up() -> None:
