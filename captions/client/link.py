@@ -30,13 +30,15 @@ from captions.doors.native.messages import (
     encode,
 )
 
-__all__ = ["GATHER_S", "ConnectError", "Link", "Refused", "connection_to", "payloads", "with_route"]
+__all__ = ["GATHER_S", "ConnectError", "Link", "Refused", "connection_to", "payloads", "read", "with_route"]
 
 
 GATHER_S = 0.02
 """An SFU has a packet of every participant in this time."""
 _PACKET_BYTES = 40
 """The most that a packet takes in a message beside its audio."""
+_MOST_BYTES = 1 << 20
+"""Of one message of a server: what is said at a time is some kilobytes."""
 _FOR_GOOD = (401, 403)
 """What a server answers who may not come in. Any other status may be of a proxy whose server is away for a moment."""
 
@@ -117,13 +119,10 @@ class Link:
         """
         async for payload in payloads(self._connected()):
             self._received += 1
-            try:
-                message = decode_server(payload)
-            except ProtocolError as error:
-                if error.code == "unknown_type":
-                    continue  # of a server that is newer
-                raise ConnectError(f"the server says what cannot be read: {error}") from None
+            message = read(payload)
             match message:
+                case None:
+                    continue
                 case Ready():
                     self._ready = message
                     self._most_bytes, self._most_packets = message.limits.message_bytes // 2, message.limits.packets
@@ -195,6 +194,20 @@ class Link:
         return self._connection
 
 
+def read(payload: bytes | str) -> ServerMessage | None:
+    """What a server says; None for a type that only a newer one has.
+
+    Raises:
+        ConnectError: it speaks another protocol.
+    """
+    try:
+        return decode_server(payload)
+    except ProtocolError as error:
+        if error.code == "unknown_type":
+            return None
+        raise ConnectError(f"the server says what cannot be read: {error}") from None
+
+
 async def payloads(connection: ClientConnection) -> AsyncIterator[bytes | str]:
     """What comes on a connection, until the server closes it well.
 
@@ -212,7 +225,12 @@ async def connection_to(url: str, key: str | None, subprotocols: list[Subprotoco
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
         return await connect(
-            url, additional_headers=headers, subprotocols=subprotocols, compression=None, max_size=None, proxy=None
+            url,
+            additional_headers=headers,
+            subprotocols=subprotocols,
+            compression=None,
+            max_size=_MOST_BYTES,
+            proxy=None,
         )
     except InvalidStatus as error:
         refused = error.response.status_code in _FOR_GOOD

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import quote
 
-from captions.client.link import connection_to, payloads, with_route
-from captions.doors.native.messages import Caption, Missed, Segment, Uncaptioned, decode_server
+from captions.client.link import connection_to, payloads, read, with_route
+from captions.doors.native.messages import Caption, Missed, Segment, Uncaptioned
 
 __all__ = ["watch"]
 
@@ -29,7 +29,7 @@ async def watch(
 
     async def captions() -> AsyncIterator[Caption | Missed]:
         async for payload in payloads(connection):
-            message = decode_server(payload)
+            message = read(payload)
             if isinstance(message, Segment | Uncaptioned | Missed):
                 yield message
 
