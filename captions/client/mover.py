@@ -48,6 +48,7 @@ class Mover:
         self._resumed: set[Link] = set()
         self._before: dict[tuple[Link, str], tuple[float, float]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._deadlines: dict[Link, asyncio.Task[None]] = {}
         self.gone: ConnectError | None = None
 
     async def stop(self) -> None:
@@ -68,6 +69,8 @@ class Mover:
     async def link_lost(self, link: Link, error: ConnectError | None) -> None:
         """A link has ended: with an error, or with a goodbye."""
         self._resumed.discard(link)
+        if link in self._deadlines:
+            self._deadlines.pop(link).cancel()  # it may be resumed, and its node a new one
         for left in [left for left in self._before if left[0] is link]:
             del self._before[left]
         tracks = [place for place in self._places.values() if place.link is link]
@@ -99,7 +102,8 @@ class Mover:
         self._book.leave(link, draining.node)
         for place in self._places.values():
             self.heard_of(place)
-        self._begin(self._leave_at_last(link, draining.deadline_s))
+        if link not in self._deadlines:
+            self._deadlines[link] = self._begin(self._leave_at_last(link, draining.deadline_s))
 
     # What happens to tracks.
 
@@ -205,13 +209,12 @@ class Mover:
         try:
             link = await self._book.reach([self._book.named_by(old)], 0.0)
             async with place.lock:
-                goes = place.link is old and not (place.away or place.stopped)
+                goes, began_s = place.link is old and not (place.away or place.stopped), place.offset_s
                 if goes:
                     await self._begin_again(place, link, *(track.last(0.0) if track.speaking else track.handover()))
             if goes:
-                offset_s, left_at = self._before[(old, place.name)]
                 with suppress(ConnectError):
-                    await old.send(Stop(place.name, at=max(0.0, round(left_at - offset_s, 3))))
+                    await old.send(Stop(place.name, at=max(0.0, round(place.offset_s - began_s, 3))))
             if not self._book.is_open(place.link):
                 self.unheard(place)
         except ConnectError:
@@ -265,7 +268,8 @@ class Mover:
                 place.back.set()
             await self._tell(error)
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task

@@ -6,11 +6,12 @@ import asyncio
 import json
 from base64 import b64decode
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 
 import pytest
 from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
 
 from captions.client import Client
 from captions.doors.native.messages import (
@@ -21,6 +22,7 @@ from captions.doors.native.messages import (
     Limits,
     OtherNodes,
     Participant,
+    Pong,
     Ready,
     Segment,
     ServerMessage,
@@ -126,6 +128,58 @@ async def test_who_speaks_stays_at_a_stopping_node_though_its_address_leads_to_a
         await until(lambda: ("stop", "bob") in asked[0] + asked[1])
     bobs = [command for command, track in asked[0] if track == "bob"]
     assert (bobs, asked[1]) == (["start", *["audio"] * 3, "stop"], [("start", "ada")])
+
+
+async def test_a_node_that_says_often_that_it_stops_costs_nothing() -> None:
+    async def stops(connection: ServerConnection) -> None:
+        await connection.send(encode(Ready("s", "secret", "1", "scripted", [], 80, LIMITS), "json"))
+        for _ in range(1_000):
+            await connection.send(encode(Draining(60.0, "ws://127.0.0.1:9"), "json"))
+        await connection.send(encode(Pong("1", 0.0), "json"))
+        await connection.wait_closed()
+
+    async with serve(stops, "127.0.0.1", 0) as node, Client(url_of(node), None, "json") as client:
+        async with asyncio.timeout(PATIENCE_S):
+            while not isinstance(await anext(aiter(client)), Pong):
+                pass
+        assert len(asyncio.all_tasks()) < 100
+
+
+async def test_a_node_that_broke_off_while_it_stopped_and_is_there_again_is_not_left_at_the_old_deadline() -> None:
+    asked: list[list[str]] = []
+
+    async def breaks_off(connection: ServerConnection) -> None:
+        here: list[str] = []
+        asked.append(here)
+        if len(asked) == 1:
+            await connection.send(encode(Ready("s", "secret", "1", "scripted", [], 80, LIMITS), "json"))
+        with suppress(ConnectionClosed):
+            async for message in connection:
+                here.append(json.loads(message)["type"])
+                if here[-1] == "resume":
+                    await connection.send(encode(Error("not_resumable", "no such session", False), "json"))
+                    await connection.send(encode(Ready("t", "secret", "1", "scripted", [], 80, LIMITS), "json"))
+                if here[-1] == "start":
+                    await connection.send(encode(Started("ada"), "json"))
+                    await connection.send(encode(SpeechNotice("ada", True, 0.0), "json"))
+                if len(asked) == 1:
+                    await connection.send(encode(Draining(0.5, "ws://127.0.0.1:9"), "json"))
+                    await connection.send(encode(Pong("1", 0.0), "json"))
+                    await has_read.wait()
+                    connection.transport.abort()
+
+    has_read = asyncio.Event()
+    async with serve(breaks_off, "127.0.0.1", 0) as node, Client(url_of(node), None, "json") as client:
+        await client.start("daily", "ada", "pcm_f32le", 24_000)
+        async with asyncio.timeout(PATIENCE_S):
+            while not isinstance(await anext(aiter(client)), Pong):
+                pass
+        has_read.set()
+        await until(lambda: "start" in asked[-1] and len(asked) > 1)
+        await asyncio.sleep(0.6)
+        await client.stop("ada")
+        await until(lambda: "stop" in asked[-1])
+    assert asked[1].count("start") == 1
 
 
 async def test_a_track_with_which_one_node_after_the_other_is_lost_is_given_up() -> None:
