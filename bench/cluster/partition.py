@@ -43,18 +43,18 @@ def partition_missing() -> str | None:
 
 @contextmanager
 def partition() -> Iterator[Partition]:
-    """The host and its links end with the block, and so has to all that runs there.
+    """The host and its links end with the block, and so has to all that runs there. One at a time on a machine.
 
     Raises:
         LoadError: it cannot be made; the message says why.
     """
-    name = f"captions-redis-{os.getpid()}"
+    name = "captions-redis"
     made = Partition(name)
-    _run(["ip", "netns", "add", name])
+    _run(["ip", "netns", "add", name])  # fails, and touches nothing, where another one is or was left
     try:
         _run([*made.inside, "ip", "link", "set", "lo", "up"])
         for link, address in enumerate(made.addresses, 1):
-            here, there = f"cap{os.getpid()}h{link}", _there(link)
+            here, there = _here(link), _there(link)
             _run(["ip", "link", "add", here, "type", "veth", "peer", "name", there, "netns", name])
             _run(["ip", "addr", "add", f"{_NETWORK}.{link}.2/30", "dev", here])
             _run(["ip", "link", "set", here, "up"])
@@ -63,6 +63,12 @@ def partition() -> Iterator[Partition]:
         yield made
     finally:
         _run(["ip", "netns", "delete", name])
+        for link in (1, 2):  # what still runs there would keep them
+            subprocess.run(["ip", "link", "delete", _here(link)], capture_output=True, check=False)
+
+
+def _here(link: int) -> str:
+    return f"captions{link}"
 
 
 def _there(link: int) -> str:

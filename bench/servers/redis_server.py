@@ -69,8 +69,8 @@ class RedisServer:
 @asynccontextmanager
 async def redis_server(host: str = "127.0.0.1", inside: Sequence[str] = ()) -> AsyncIterator[RedisServer]:
     server = RedisServer(free_port(), host, inside)
-    await server.start()
     try:
+        await server.start()
         yield server
     finally:
         await server.kill()
