@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from captions.client.address_book import AddressBook, backoff_s
 from captions.client.link import ConnectError, Link
@@ -46,7 +47,7 @@ class Mover:
         self._tell = tell
         self._reconnect_s = reconnect_s
         self._resumed: set[Link] = set()
-        self._before: dict[tuple[Link, str], tuple[float, float]] = {}
+        self._before: WeakKeyDictionary[Link, dict[str, tuple[float, float]]] = WeakKeyDictionary()
         self._tasks: set[asyncio.Task[None]] = set()
         self._deadlines: dict[Link, asyncio.Task[None]] = {}
         self.gone: ConnectError | None = None
@@ -62,7 +63,7 @@ class Mover:
 
     def left(self, link: Link, track: str) -> tuple[float, float] | None:
         """Of a track that has left a link: how far the clock there is behind the client's, and when it left."""
-        return self._before.get((link, track))
+        return self._before.get(link, {}).get(track)
 
     # What happens to links.
 
@@ -71,8 +72,7 @@ class Mover:
         self._resumed.discard(link)
         if link in self._deadlines:
             self._deadlines.pop(link).cancel()  # it may be resumed, and its node a new one
-        for left in [left for left in self._before if left[0] is link]:
-            del self._before[left]
+        self._before.pop(link, None)
         tracks = [place for place in self._places.values() if place.link is link]
         if self._reconnect_s <= 0 and not (tracks and self._book.others):
             if tracks or self._book.best is None:
@@ -232,8 +232,8 @@ class Mover:
         return begins_at, rest
 
     async def _begin_again(self, place: Place, link: Link, begins_at: float, rest: list[KeptAudio]) -> None:
-        self._before[(place.link, place.name)] = place.offset_s, begins_at
-        self._before.pop((link, place.name), None)
+        self._before.setdefault(place.link, {})[place.name] = place.offset_s, begins_at
+        self._before.get(link, {}).pop(place.name, None)
         place.link, place.offset_s = link, begins_at
         place.moved_at, place.named = asyncio.get_running_loop().time(), ""
         place.away = place.answered = place.unended = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from base64 import b64decode
 from collections.abc import AsyncIterator
@@ -14,6 +15,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from captions.client import Client
+from captions.client.link import Link
 from captions.doors.native.messages import (
     Draining,
     Error,
@@ -238,6 +240,10 @@ async def test_a_client_outlives_all_the_nodes_it_was_told_of_when_it_came() -> 
     began_at: asyncio.Queue[int] = asyncio.Queue()
     connections: dict[int, ServerConnection] = {}
 
+    def links() -> int:
+        gc.collect()
+        return sum(isinstance(kept, Link) for kept in gc.get_objects())
+
     async def node(number: int, connection: ServerConnection) -> None:
         connections[number] = connection
         await connection.send(encode(Ready("s", "secret", "1", "scripted", [], 80, LIMITS), "json"))
@@ -246,6 +252,7 @@ async def test_a_client_outlives_all_the_nodes_it_was_told_of_when_it_came() -> 
                 await connection.send(encode(Started("ada", 1), "json"))
                 began_at.put_nowait(number)
 
+    links_before = links()
     async with AsyncExitStack() as cluster, asyncio.timeout(PATIENCE_S):
         nodes = [await cluster.enter_async_context(serve(partial(node, 0), "127.0.0.1", 0))]
         async with Client(url_of(nodes[0]), encoding="json", reconnect_s=0.0) as client:
@@ -263,6 +270,7 @@ async def test_a_client_outlives_all_the_nodes_it_was_told_of_when_it_came() -> 
             assert [message.text for message in said if isinstance(message, Segment)] == [
                 f"word {number}" for number in range(1, 12)
             ]
+            assert links() - links_before < 5
 
 
 def spoken(number: int) -> Segment:

@@ -221,7 +221,7 @@ class OtherNodes(_Message, frozen=True, tag="nodes"):
 class Draining(_Message, frozen=True):
     """The node stops: tracks still open after `deadline_s` seconds are ended. `node`: another one that takes them."""
 
-    deadline_s: float
+    deadline_s: Annotated[float, Meta(ge=0, le=1e9)]
     node: str | None = None
 
 
