@@ -34,3 +34,15 @@ def test_samples_too_large_for_their_width_are_refused_without_a_warning() -> No
     kyutai = import_module("tests.fuzz.kyutai")
     for audio in ([1e300], [1e300, 0]):
         kyutai.check(kyutai._encode({"type": "Audio", "pcm": audio}))
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_number_is_refused_without_a_warning() -> None:
+    kyutai = import_module("tests.fuzz.kyutai")
+    signalling = bytes.fromhex("7ff0000000000001")
+    kyutai.check(b"\x82\xa4type\xa5Audio\xa3pcm\x91\xcb" + signalling)
+
+
+def test_a_key_that_is_no_text_is_passed_over_where_nobody_asks_for_it() -> None:
+    kyutai = import_module("tests.fuzz.kyutai")
+    kyutai.check(b"\x83\xa4type\xa5Audio\xa3]cm\x82\xa4type\xa5Au\xdcdi\x00o\xa3pcm\x91\x00")

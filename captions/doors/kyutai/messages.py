@@ -159,6 +159,6 @@ def _uniform_pcm(data: bytes) -> Pcm | None:
 
 
 def _as_float32(samples: NDArray[np.floating[Any]]) -> Pcm:
-    """What is too large for it becomes infinite, without a warning in the log."""
-    with np.errstate(over="ignore"):
+    """What is too large for it becomes infinite, and no number stays none, without a warning in the log."""
+    with np.errstate(over="ignore", invalid="ignore"):
         return samples.astype(np.float32)
