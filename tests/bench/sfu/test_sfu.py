@@ -31,7 +31,7 @@ def test_what_janus_forwards_of_three_people_is_captioned_under_their_names(tmp_
     (run,) = read(latest(tmp_path)[0]).runs
     assert run.figures["under_no_name"].value == 0
     for name in ("ada", "bob", "cleo"):
-        # A busy machine's Chromium plays with holes, and nearly half may be heard wrong; of another's words, nearly all is.
+        # A busy machine's Chromium plays with holes: half may be heard wrong, where of another's words nearly all is.
         assert run.figures[f"wer_{name}"].value < 75, f"what {name} said stands under {name}'s name: {done.stdout}"
     if chromium_path() is not None:
         assert run.figures["microphone_to_pixels_p50"].value > 0, "no word is on the page before it was said"
