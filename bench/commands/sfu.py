@@ -105,10 +105,13 @@ def _talk(seconds: float, screenshot: Path | None, results: Path) -> int:
         cpu_s = server.cpu_s()
     meeting = Run("three people in a room of Janus", {"server_cpu": exact(cpu_s, "s")})
     finals = [segment for segment in talk.shown if segment.final and segment.words]
+    confused = 0
     for name, part in zip(_PEOPLE, said, strict=True):
         mine = " ".join(segment.text for segment in finals if segment.participant.name == name)
-        wrong = wer(" ".join(normalise(part.truth.text)), " ".join(normalise(mine)) or "-")
+        wrong = _wrong(part, mine)
         meeting.figures[f"wer_{name.lower()}"] = exact(wrong * 100, "%", len(part.truth.words))
+        confused += any(_wrong(other, mine) <= wrong for other in said if other is not part)
+    meeting.figures["under_another_name"] = exact(confused, "people")
     nobodys = [segment for segment in finals if segment.participant.name not in _PEOPLE]
     meeting.figures["under_no_name"] = exact(len(nobodys), "segments")
     meeting.figures.update(_to_pixels(talk, said))
@@ -118,6 +121,11 @@ def _talk(seconds: float, screenshot: Path | None, results: Path) -> int:
     )
     print(f"kept as {path.parent.name}/{path.name}; `python -m bench report` draws it")
     return 0
+
+
+def _wrong(part: Clip, heard: str) -> float:
+    """The word error rate of what was heard, if this was said."""
+    return float(wer(" ".join(normalise(part.truth.text)), " ".join(normalise(heard)) or "-"))
 
 
 @dataclass

@@ -8,16 +8,34 @@ from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from captions.models.model import Batch, LaneOutput, LaneTentative, LaneWord
 from captions.models.moonshine.model import MoonshineModel
+from captions.models.scripted import ScriptedModel
 from captions.stream.opus import OpusEncoder
+from captions.types import FRAME_SAMPLES
 from tests.server.harness import PATIENCE_S, serving
 from tests.speech import FIRST_SPEECH_S, dickens
 
 PACKET_SAMPLES = 960
+
+
+class Guessing(ScriptedModel):
+    """Guesses a word for every frame until it says another."""
+
+    def step(self, batch: Batch) -> list[LaneOutput]:
+        said = {output.lane: output.events for output in super().step(batch)}
+        return [
+            LaneOutput(lane, (*said.get(lane, ()), self._guess(lane))) for lane in np.flatnonzero(batch.active).tolist()
+        ]
+
+    def _guess(self, lane: int) -> LaneTentative:
+        to = len(self._heard[lane]) * FRAME_SAMPLES
+        return LaneTentative((LaneWord("guess", to - FRAME_SAMPLES, to),))
 
 
 def start(tag: str, endpoint: str, encoding: str = "opus") -> str:
@@ -90,6 +108,23 @@ async def test_two_people_of_a_bridge_get_their_captions_back_and_in_their_room(
     for state in shown(messages).values():
         assert state["final"].startswith(state.get("stable", ""))
     assert {segment["participant"]["id"] for segment in json.loads(transcript)} == {"ada", "bob"}
+
+
+async def test_committed_words_are_stable_on_the_way_and_guesses_are_not() -> None:
+    address = "/v1/jitsi?sessionId=daily&sendBack=true&sendBackInterim=true"
+    async with serving(Guessing(1)) as served, connect(f"{served.url}{address}") as bridge:
+        await bridge.send(start("ada-a0", "ada"))
+        for media in spoken("ada-a0", 3.3):
+            await bridge.send(media)
+        await bridge.send('{"event":"session-end"}')
+        messages: list[dict[str, Any]] = []
+        async with asyncio.timeout(PATIENCE_S):
+            while not messages or messages[-1]["is_interim"]:
+                messages.append(json.loads(await bridge.recv()))
+    state = shown(messages)[messages[-1]["message_id"]]
+    assert state["unstable"].endswith("guess")
+    assert state["stable"]
+    assert state["final"].startswith(state["stable"])
 
 
 async def test_what_is_wrong_with_one_source_is_counted_and_the_bridge_still_answered() -> None:

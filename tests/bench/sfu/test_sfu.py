@@ -30,6 +30,7 @@ def test_what_janus_forwards_of_three_people_is_captioned_under_their_names(tmp_
     assert done.returncode == 0, done.stderr
     (run,) = read(latest(tmp_path)[0]).runs
     assert run.figures["under_no_name"].value == 0
+    assert run.figures["under_another_name"].value == 0, done.stdout
     for name in ("ada", "bob", "cleo"):
         # A busy machine's Chromium plays with holes: half may be heard wrong, where of another's words nearly all is.
         assert run.figures[f"wer_{name}"].value < 75, f"what {name} said stands under {name}'s name: {done.stdout}"
